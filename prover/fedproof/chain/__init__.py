@@ -1,0 +1,1 @@
+"""Chains: networks, clients, compilation, the development network, deployment, and the hub and registry."""
