@@ -51,7 +51,7 @@ def line_chart(labels: Sequence[str], series: Sequence[Series], *, title: str, x
         _line(svg, (left, level), (_WIDTH - right, level), "grid" if step else "axis")
         _text(svg, left - 8, level + 4, f"{step * 20}%", anchor="end", kind="tick")
     for index in _thinned(len(labels), 11):
-        _text(svg, x(index), top + inner_h + 18, labels[index], anchor="middle", kind="tick")
+        _text(svg, x(index), top + inner_h + 20, labels[index], anchor="middle", kind="tick")
     _text(svg, left + inner_w / 2, height - 6, x_title, anchor="middle", kind="title")
 
     for number, row in enumerate(series):

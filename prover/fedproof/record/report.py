@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fedproof.record.charts import Series, line_chart, stacked_bars
-from fedproof.record.model import RunRecord, StageSeconds, Transaction
+from fedproof.record.model import AggregateProof, RunRecord, StageSeconds, StepProof, Transaction
 from fedproof.record.writing import write_whole
 
 _STAGES = tuple(StageSeconds.model_fields)
@@ -29,6 +29,17 @@ class GasRow:
     count: int
     median_gas: int
     total_gas: int
+
+
+@dataclass(frozen=True)
+class ProofRow:
+    """The proofs of one circuit, summed up."""
+
+    circuit: str
+    count: int
+    median_s: float
+    slowest_s: float
+    proof_bytes: int | None
 
 
 def render_report(record: RunRecord) -> str:
@@ -53,6 +64,7 @@ def render_report(record: RunRecord) -> str:
         accuracy_chart=_accuracy_chart(record),
         time_chart=_time_chart(record),
         stages=_STAGES,
+        proof_rows=_proof_rows(record),
         gas_rows=_gas_rows(record.transactions),
         gas_by_chain=_gas_by_chain(record.transactions),
         facts=_facts(record),
@@ -103,6 +115,22 @@ def _time_chart(record: RunRecord) -> Markup:
         title="Seconds of each stage, by round",
         x_title="seconds",
     )
+
+
+def _proof_rows(record: RunRecord) -> list[ProofRow]:
+    proofs: dict[str, list[StepProof | AggregateProof]] = {}
+    for entry in record.rounds:
+        steps = [step for trainer in entry.trainers for step in trainer.steps]
+        of_round: list[StepProof | AggregateProof] = [*steps, entry.aggregate]
+        for proof in of_round:
+            proofs.setdefault(proof.circuit, []).append(proof)
+    rows = []
+    for circuit, made in proofs.items():
+        seconds = [proof.prove_s for proof in made]
+        sizes = [proof.proof_bytes for proof in made if proof.proof_bytes is not None]
+        largest = max(sizes, default=None)
+        rows.append(ProofRow(circuit, len(made), median(seconds), max(seconds), largest))
+    return rows
 
 
 def _gas_rows(transactions: Iterable[Transaction]) -> list[GasRow]:
