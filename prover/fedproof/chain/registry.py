@@ -1,0 +1,80 @@
+"""The registry of model hashes on the L1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from fedproof.chain.client import ChainClient, Receipt
+
+
+class RecordStatus(IntEnum):
+    """How far a hash can be relied on. FROZEN: two messages disagreed, rely on nothing."""
+
+    NONE = 0
+    PROVISIONAL = 1
+    FINAL = 2
+    FROZEN = 3
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What the registry holds about one round. ``recorded_at`` is in Unix seconds, 0 when nothing came yet."""
+
+    round_number: int
+    model_hash: bytes
+    agreeing: int
+    status: RecordStatus
+    recorded_at: int
+
+
+class RegistryClient:
+    """Reads the ModelRegistry at ``address``. Reading needs no account."""
+
+    def __init__(self, client: ChainClient, address: str, abi: list[dict[str, Any]]) -> None:
+        self.client = client
+        self.contract = client.at(address, abi)
+
+    @property
+    def address(self) -> str:
+        """Address of the registry."""
+        return str(self.contract.address)
+
+    def latest(self, model_id: bytes) -> ModelRecord | None:
+        """Record of the newest round that is provisional or final; None when there is none."""
+        number, record = self.client.call(self.contract.functions.latest(model_id))
+        return _record(number, record) if number else None
+
+    def record_of(self, model_id: bytes, round_number: int) -> ModelRecord:
+        """Record of one round; its status is NONE when too few routes have reported it."""
+        record = self.client.call(self.contract.functions.recordOf(model_id, round_number))
+        return _record(round_number, record)
+
+    def report_of(self, model_id: bytes, round_number: int, route_id: bytes) -> bytes | None:
+        """The hash a route reported for a round, or None."""
+        found = bytes(self.client.call(self.contract.functions.reportOf(model_id, round_number, route_id)))
+        return found if any(found) else None
+
+    def source(self) -> tuple[int, str]:
+        """Chain id and hub whose rounds are recorded."""
+        functions = self.contract.functions
+        return int(self.client.call(functions.sourceChainId())), str(self.client.call(functions.hub()))
+
+    def fast_quorum(self) -> int:
+        """Agreeing routes that make a record provisional."""
+        return int(self.client.call(self.contract.functions.fastQuorum()))
+
+    def route_of(self, route_id: bytes) -> tuple[str, bool]:
+        """Adapter of a route (the zero address when there is none), and whether the route is native."""
+        adapter, native = self.client.call(self.contract.functions.routeOf(route_id))
+        return str(adapter), bool(native)
+
+    def set_route(self, route_id: bytes, adapter: str, *, native: bool) -> Receipt:
+        """Add or replace a route. Owner only."""
+        return self.client.send(self.contract.functions.setRoute(route_id, adapter, native))
+
+
+def _record(number: int, fields: tuple[bytes, int, int, int]) -> ModelRecord:
+    found, agreeing, status, recorded_at = fields
+    return ModelRecord(number, bytes(found), agreeing, RecordStatus(status), recorded_at)
