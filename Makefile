@@ -13,6 +13,8 @@ NPM_FOLDERS := verifier_contracts tests/browser
 CIRCUITS := $(sort $(basename $(notdir $(wildcard circuits/*.toml))))
 KEPT := store srs stamps
 
+# Found before .venv/bin goes to the front of the path: the Python that makes .venv is not the one inside it.
+PYTHON_HERE := $(or $(shell command -v $(PYTHON) 2>/dev/null),$(PYTHON))
 export PATH := $(abspath $(BIN)):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 SHELL := /bin/sh
@@ -30,10 +32,10 @@ fedproof = $(BIN)/fedproof
 python = $(BIN)/python
 pytest = $(python) -m pytest
 npm = npm --no-update-notifier --loglevel=error
-# $(call stamp,text and $(shell …)-free commands that print what matters): rewrite $@ only if the hash changes.
+# $(call stamp,commands that print what matters): rewrite $@ only if the hash changes.
 define stamp
 	mkdir -p $(@D)
-	{ $(1); } | $(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())' > $@.new
+	{ $(1); } | $(PYTHON_HERE) -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())' > $@.new
 	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 endef
 
@@ -162,19 +164,19 @@ FORCE:
 
 .PHONY: python-version
 python-version:
-	command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there; say which Python to use: make setup PYTHON=/path/to/python3.11" >&2; exit 2; }
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -c 'import platform; print(platform.python_version())');" \
+	command -v $(PYTHON_HERE) >/dev/null || { echo "$(PYTHON) is not there; say which Python to use: make setup PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON_HERE) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON_HERE) -c 'import platform; print(platform.python_version())');" \
 	    "say which to use: make setup PYTHON=/path/to/python3.11" >&2; exit 2; }
 
 $(STAMPS)/python: FORCE | python-version
-	$(call stamp,cat requirements.lock pyproject.toml; echo '$(NODE_WHEEL)'; $(PYTHON) -VV)
+	$(call stamp,cat requirements.lock pyproject.toml; echo '$(NODE_WHEEL)'; $(PYTHON_HERE) -VV)
 
 # A virtual environment of another Python is replaced; the right one is updated in place.
 $(VENV)/.ready: $(STAMPS)/python
-	version=$$($(PYTHON) -c 'import platform; print(platform.python_version())'); \
+	version=$$($(PYTHON_HERE) -c 'import platform; print(platform.python_version())'); \
 	  if [ "$$($(python) -c 'import platform; print(platform.python_version())' 2>/dev/null)" != "$$version" ]; then \
-	    $(say) python "$$version in $(VENV)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); \
+	    $(say) python "$$version in $(VENV)"; rm -rf $(VENV); $(PYTHON_HERE) -m venv $(VENV); \
 	  fi
 	$(say) pip "$$(grep -c == requirements.lock) pinned packages"
 	$(python) -m pip install --quiet --no-input --disable-pip-version-check --requirement requirements.lock
