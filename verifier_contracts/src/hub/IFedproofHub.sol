@@ -136,8 +136,8 @@ interface IFedproofHub {
     event TrainerRemoved(bytes32 indexed modelId, address indexed trainer);
     event DatasetRegistered(bytes32 indexed modelId, address indexed trainer, bytes32 root, uint64 fromRound);
 
-    /// @notice A field of a ModelConfig has a value that cannot work.
-    error InvalidModelConfig(string field, uint256 value);
+    /// @notice A field of a ModelConfig (its name, padded with zeros) has a value that cannot work.
+    error InvalidModelConfig(bytes32 field, uint256 value);
     error UnknownModel(bytes32 modelId);
     error NotModelOwner(bytes32 modelId, address caller);
     error NotAdmitted(bytes32 modelId, address caller);
@@ -182,6 +182,7 @@ interface IFedproofHub {
 
     error UnknownRound(bytes32 modelId, uint64 round);
     error RoundInProgress(bytes32 modelId, uint64 round);
+    error TooFewTrainers(bytes32 modelId, uint256 minimum, uint256 actual);
     error WrongPhase(bytes32 modelId, uint64 round, Phase expected, Phase actual);
     error WrongBond(uint256 expected, uint256 actual);
     error EmptyDigest();
@@ -305,12 +306,9 @@ interface IFedproofHub {
     /// @notice The submissions of a round in order of arrival, left-out ones included.
     function submissionsOf(bytes32 modelId, uint64 round) external view returns (SubmissionView[] memory);
 
-    /// @notice The included trainers in order and their weights, which sum to 2^weightBits.
-    /// Wᵢ = ⌊2^t·cumᵢ/total⌋ - ⌊2^t·cumᵢ₋₁/total⌋ over cumulative samples. Empty if nobody is included.
-    function weightsOf(bytes32 modelId, uint64 round)
-        external
-        view
-        returns (address[] memory trainers, uint256[] memory values);
+    /// @notice The weights of the submissions of a round, in the order of `submissionsOf`; they sum to 2^weightBits.
+    /// Wᵢ = ⌊2^t·cumᵢ/total⌋ - ⌊2^t·cumᵢ₋₁/total⌋ over the samples of the included submissions; zero for one left out.
+    function weightsOf(bytes32 modelId, uint64 round) external view returns (uint256[] memory);
 
     /// @notice P(S) = Σ Wᵢ·P(uᵢ) over the included submissions.
     function weightedSumOf(bytes32 modelId, uint64 round) external view returns (Point[] memory);

@@ -37,24 +37,11 @@ library Vectors {
         }
     }
 
-    /// @notice C + T in every column: the commitment a proof carries for a pure one.
-    function withTail(Point[] memory pure_, Point memory tail) internal view returns (Point[] memory full) {
-        full = new Point[](pure_.length);
-        for (uint256 i = 0; i < pure_.length; ++i) {
-            full[i] = BN254.add(pure_[i], tail);
-        }
-    }
-
-    /// @notice C - T in every column: the pure commitment of one that a proof carries.
-    function withoutTail(Point[] memory full, Point memory tail)
-        internal
-        view
-        returns (Point[] memory pure_)
-    {
-        Point memory minusTail = BN254.neg(tail);
-        pure_ = new Point[](full.length);
-        for (uint256 i = 0; i < full.length; ++i) {
-            pure_[i] = BN254.add(full[i], minusTail);
+    /// @notice `p` added to every column. With the tail, P becomes C; with minus the tail, C becomes P.
+    function shift(Point[] memory a, Point memory p) internal view returns (Point[] memory shifted) {
+        shifted = new Point[](a.length);
+        for (uint256 i = 0; i < a.length; ++i) {
+            shifted[i] = BN254.add(a[i], p);
         }
     }
 

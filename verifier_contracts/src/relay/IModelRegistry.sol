@@ -65,6 +65,7 @@ interface IModelRegistry {
     function record(bytes calldata payload) external;
 
     /// @notice The newest round of a model that reached Provisional or Final, and its record. Round 0: none yet.
+    /// Warning: the record may have been frozen since; read its status.
     function latest(bytes32 modelId) external view returns (uint64 round, Record memory);
 
     /// @notice The record of one round.
