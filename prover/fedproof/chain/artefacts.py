@@ -24,7 +24,9 @@ class Artefact:
     runtime: bytes
 
     def require_deployable(self) -> None:
-        """Raise TerminalError when the runtime code exceeds what chains accept (EIP-170)."""
+        """Raise TerminalError when the runtime code exceeds what chains accept (EIP-170) or there is none."""
+        if not self.bytecode:
+            raise TerminalError(f"{self.name} is abstract: it cannot be deployed")
         if len(self.runtime) > MAX_RUNTIME_BYTES:
             raise TerminalError(
                 f"{self.name} has {len(self.runtime)} bytes of code; chains accept {MAX_RUNTIME_BYTES}",

@@ -24,7 +24,7 @@ Points = Sequence[tuple[int, int]]
 PAYLOAD_VERSION = 1
 _POINTS = "(uint256,uint256)[]"
 _PAYLOAD = ["uint8", "uint256", "address", "bytes32", "uint64", "bytes32"]
-_DOMAIN_NAME = "FedproofHub"
+_DOMAIN_NAME = "Fedproof"
 _DOMAIN_VERSION = "1"
 
 

@@ -1,12 +1,13 @@
 """Merkle trees over a trainer's batches, as OpenZeppelin's MerkleProof checks them.
 
 Pairs are hashed in sorted order and leaves are hashed twice, so no inner node can pass for a leaf. The layout
-is that of OpenZeppelin's StandardMerkleTree (leaves sorted), so the root does not depend on the order of leaves.
+is that of OpenZeppelin's StandardMerkleTree (leaves sorted): the root does not depend on their order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from eth_utils.crypto import keccak
 
@@ -25,7 +26,7 @@ class MerkleTree:
             if len(leaf) != _WORD:
                 raise CallerError(f"leaf {index} has {len(leaf)} bytes, expected {_WORD}")
         ordered = sorted(leaves)
-        for first, second in zip(ordered, ordered[1:], strict=False):
+        for first, second in pairwise(ordered):
             if first == second:
                 raise CallerError(
                     f"leaf 0x{first.hex()} occurs twice",

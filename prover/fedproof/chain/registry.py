@@ -20,7 +20,7 @@ class RecordStatus(IntEnum):
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """What the registry holds about one round. ``recorded_at`` is in Unix seconds, 0 when nothing came yet."""
+    """What the registry holds about one round; ``recorded_at`` in Unix seconds, 0: nothing yet."""
 
     round_number: int
     model_hash: bytes

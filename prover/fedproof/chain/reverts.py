@@ -43,16 +43,39 @@ class ClaimRejected(ContractRejected, InvalidProof):
     exit_code = InvalidProof.exit_code
 
 
-_CLAIMS: set[str] = set()
-
-
-def names_of_refused_claims(names: Iterable[str]) -> None:
-    """Count contract errors called ``names`` as refused claims: they raise :class:`ClaimRejected`."""
-    _CLAIMS.update(names)
+_CLAIMS = frozenset(
+    {
+        "BatchAlreadyUsed",
+        "BatchNotInDataset",
+        "CommitDigestMismatch",
+        "ECDSAInvalidSignature",
+        "ECDSAInvalidSignatureLength",
+        "ECDSAInvalidSignatureS",
+        "MalformedPayload",
+        "ModelCommitmentMismatch",
+        "NotAGuardian",
+        "NotOnCurve",
+        "OnlyPeer",
+        "ProofRejected",
+        "RemainderMismatch",
+        "SignersNotAscending",
+        "StepAlreadyUsed",
+        "TooFewBytesForPoints",
+        "TooFewSignatures",
+        "UnpinnedVerifyingKey",
+        "WrongHub",
+        "WrongProofLength",
+        "WrongSourceChain",
+    }
+)
+"""Errors that say that something claimed did not check out; the others say that a call was out of place."""
 
 
 def _shown(value: object) -> str:
     if isinstance(value, bytes):
+        text = value.rstrip(b"\0")
+        if len(value) == 32 and len(text) < 32 and text.isascii() and text.decode().isidentifier():
+            return text.decode()  # a short name in a word, as InvalidModelConfig has
         return "0x" + value.hex()
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_shown(item) for item in value) + "]"
