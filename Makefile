@@ -16,7 +16,6 @@ KEPT := store srs stamps
 # Found before .venv/bin goes to the front of the path: the Python that makes .venv is not the one inside it.
 PYTHON_HERE := $(or $(shell command -v $(PYTHON) 2>/dev/null),$(PYTHON))
 export PATH := $(abspath $(BIN)):$(PATH)
-export PYTHONDONTWRITEBYTECODE := 1
 SHELL := /bin/sh
 .SHELLFLAGS := -ec
 .DEFAULT_GOAL := help
@@ -193,7 +192,7 @@ $(STAMPS)/npm-%: FORCE $(VENV)/.ready
 define npm_rule
 $(1)/node_modules/.ready: $(STAMPS)/npm-$(subst /,--,$(1))
 	$$(say) npm "$(1)"
-	$$(npm) --prefix $(1) ci --no-audit --no-fund
+	$$(npm) --prefix $(1) ci --no-audit --no-fund >/dev/null
 	touch $$@
 endef
 $(foreach folder,$(NPM_FOLDERS),$(eval $(call npm_rule,$(folder))))
