@@ -32,7 +32,7 @@ class PatientProvider(HTTPProvider):
         """
         retrying = Retrying(
             stop=stop_after_attempt(self._attempts),
-            wait=wait_exponential_jitter(initial=0.2, max=3, jitter=0.2),
+            wait=wait_exponential_jitter(multiplier=0.2, max=3, jitter=0.2),
             retry=retry_if_exception(_passing),
             reraise=True,
         )
