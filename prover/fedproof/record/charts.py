@@ -35,8 +35,8 @@ def line_chart(labels: Sequence[str], series: Sequence[Series], *, title: str, x
         title: read out by screen readers.
         x_title: below the x axis.
     """
-    left, right, top, bottom = 44.0, 16.0, 14.0, 44.0
-    height = 270.0
+    left, right, top, bottom = 44.0, 16.0, 14.0, 50.0
+    height = 276.0
     inner_w, inner_h = _WIDTH - left - right, height - top - bottom
     svg = _svg(height, title)
 
@@ -51,7 +51,7 @@ def line_chart(labels: Sequence[str], series: Sequence[Series], *, title: str, x
         _line(svg, (left, level), (_WIDTH - right, level), "grid" if step else "axis")
         _text(svg, left - 8, level + 4, f"{step * 20}%", anchor="end", kind="tick")
     for index in _thinned(len(labels), 11):
-        _text(svg, x(index), top + inner_h + 20, labels[index], anchor="middle", kind="tick")
+        _text(svg, x(index), top + inner_h + 24, labels[index], anchor="middle", kind="tick")
     _text(svg, left + inner_w / 2, height - 6, x_title, anchor="middle", kind="title")
 
     for number, row in enumerate(series):
