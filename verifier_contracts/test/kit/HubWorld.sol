@@ -271,6 +271,20 @@ abstract contract HubWorld is Test {
         moved = addmod(model, delta, R);
     }
 
+    /// @dev The vector a proof carries at `start`, in points.
+    function _pointsOf(bytes memory proof, uint256 start) internal view returns (Point[] memory points) {
+        points = new Point[](vectorColumns);
+        for (uint256 i = 0; i < points.length; ++i) {
+            uint256 place = 32 + (start + i) * BN254.POINT_BYTES;
+            (uint256 x, uint256 y) = (0, 0);
+            assembly ("memory-safe") {
+                x := mload(add(proof, place))
+                y := mload(add(proof, add(place, 32)))
+            }
+            points[i] = Point(x, y);
+        }
+    }
+
     // Guardians
 
     function _sign(bytes32 digest, uint256 first, uint256 count)
