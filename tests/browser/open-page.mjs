@@ -50,6 +50,21 @@ async function launch() {
   }
 }
 
+// The top of the page only, and more than once if need be: software rendering on a busy machine now and then
+// fails to capture, and the more often the larger the picture.
+async function photograph(tab, path, width) {
+  const height = Math.min(3000, await tab.evaluate(() => document.documentElement.scrollHeight));
+  for (let left = 4; ; left--) {
+    try {
+      await tab.screenshot({ path, fullPage: true, clip: { x: 0, y: 0, width, height } });
+      return;
+    } catch (error) {
+      if (left === 0 || !error.message.includes("Unable to capture screenshot")) throw error;
+      await tab.waitForTimeout(500);
+    }
+  }
+}
+
 let browser;
 try {
   browser = await launch();
@@ -68,7 +83,7 @@ try {
     tab.on("pageerror", (error) => seen.errors.push(error.message));
     await tab.goto(pathToFileURL(page).href, { waitUntil: "networkidle" });
     const screenshot = join(folder, `${name}.png`);
-    await tab.screenshot({ path: screenshot, fullPage: true });
+    await photograph(tab, screenshot, options.viewport.width);
     seen.views[name] = {
       screenshot,
       title: await tab.title(),
