@@ -220,20 +220,21 @@ class ChainClient:
         Raises ContractRejected when the transaction would revert, TerminalError when the estimate itself
         exceeds the limit.
         """
-        # the limit is stated so that the node does not estimate under a lower default of its own
+        # the limit is stated so that the node does not estimate under a lower default of its own, and the fees
+        # are not, so that it does not lower the limit to what the account can pay
         bounded: TxParams = {**params, "gas": self.chain.block_gas_limit}
+        bounded.pop("maxFeePerGas", None)
+        bounded.pop("maxPriorityFeePerGas", None)
         try:
             needed = self.w3.eth.estimate_gas(bounded)
         except ContractLogicError as error:
             raise self.errors.rejection(_revert_data(error), during) from None
         except Web3RPCError as error:
+            if "gas required exceeds" in _rpc_message(error).lower():
+                raise self._too_much(f"more than {self.chain.block_gas_limit}", during) from None
             raise self._refused(error, during) from error
         if needed > self.chain.transaction_gas_limit:
-            raise TerminalError(
-                f"{during} needs {needed} gas; a transaction on {self.chain.name} may use "
-                f"{self.chain.transaction_gas_limit}",
-                hint="split it into smaller transactions",
-            )
+            raise self._too_much(str(needed), during)
         return min(needed * _GAS_MARGIN_PERCENT // 100, self.chain.transaction_gas_limit)
 
     def broadcast(self, signed: Signed) -> None:
@@ -326,6 +327,13 @@ class ChainClient:
         except Web3RPCError:
             return b""
         return b""
+
+    def _too_much(self, needed: str, during: str) -> TerminalError:
+        return TerminalError(
+            f"{during} needs {needed} gas; a transaction on {self.chain.name} "
+            f"may use {self.chain.transaction_gas_limit}",
+            hint="split it into smaller transactions",
+        )
 
     def _refused(self, error: Web3RPCError, during: str) -> TerminalError:
         told = _rpc_message(error)

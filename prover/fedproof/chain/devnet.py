@@ -62,6 +62,8 @@ class _Process:
             process = psutil.Process(self.pid)
             if process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - self.started) > 1:
                 return None
+            if not process.name().startswith("anvil"):
+                return None
         except psutil.Error:
             return None
         return process
