@@ -1,8 +1,8 @@
 """Commitments of integer vectors, computed from the SRS alone: neither a circuit nor ezkl is needed.
 
-ezkl lays a vector out in columns of ``usable_rows`` elements and fills the last rows of each column,
-which halo2 reserves for blinding, with ones. So the commitment in a proof is C(v) = P(v) + T column by column: P is linear
-in v, and the tail T is a constant of the SRS.
+ezkl lays a vector out in columns of ``usable_rows`` elements and fills the last rows of each column, which
+halo2 reserves for blinding, with ones. So the commitment in a proof is C(v) = P(v) + T column by column: P is
+linear in v, and the tail T is a constant of the SRS.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Committer:
         found = self.pure(vector)
         if len(found) != len(commitment):
             raise CommitmentMismatch(
-                f"{what}: {len(vector)} elements fill {len(found)} columns, the commitment has {len(commitment)}"
+                f"{what}: {len(vector)} elements fill {len(found)} columns, the commitment {len(commitment)}"
             )
         wrong = [
             index for index, pair in enumerate(zip(found, commitment, strict=True)) if pair[0] != pair[1]
@@ -136,7 +136,7 @@ class Committer:
             raise CommitmentMismatch(
                 f"the circuit of {verifying_key} commits to another column layout than "
                 f"{self._reserved_rows} reserved rows of 2^{self.logrows}: {theirs} instead of {ours}",
-                hint="compile it with the family's k; reading a column at more than 3 offsets reserves more rows",
+                hint="compile it for this k; reading a column at more than 3 offsets reserves more rows",
             )
 
     def _read_rows(self, count: int) -> None:

@@ -76,8 +76,8 @@ class SrsStore:
     def get(self, k: int) -> Srs:
         """The SRS of 2^k rows, its digest verified against its record.
 
-        Raises SrsNotFoundError when there is none, InvalidSrs when file and record disagree, CallerError for an
-        impossible k.
+        Raises SrsNotFoundError when there is none, InvalidSrs when file and record disagree, CallerError for
+        an impossible k.
         """
         path, record_path = self._paths(k)
         if not path.exists():
@@ -102,7 +102,8 @@ class SrsStore:
     def ensure_development(self, k: int, progress: StageProgress | None = None) -> Srs:
         """The development SRS of 2^k rows, made if it is not there yet (seconds at k=14, a minute at k=17).
 
-        Two processes that ask at once make it once. Raises SrsConflictError when the store holds imported SRS.
+        Two processes that ask at once make it once. Raises SrsConflictError when the store holds imported
+        SRS.
         """
         with self._locked(progress):
             self._refuse_mixing(development=True)
@@ -121,6 +122,11 @@ class SrsStore:
                 f"{sha256!r} is not a SHA-256", hint="give 64 hex digits, from the ceremony's own site"
             )
         original = open_srs(file, k)
+        if _is_development(original.path, expected):
+            raise SrsConflictError(
+                f"{original.path} is a development SRS: its record says so",
+                hint="whoever made it may know its secret; import one from a public ceremony",
+            )
         with self._locked(progress):
             self._refuse_mixing(development=False)
             path, _ = self._paths(k)
@@ -270,6 +276,15 @@ def import_srs(
     SrsConflictError when the store holds development SRS or another one of this k.
     """
     return store.put_imported(file, k, sha256, source=source, progress=progress)
+
+
+def _is_development(path: Path, digest: str) -> bool:
+    """Whether a record beside ``path`` says that the SRS with this digest is a development one."""
+    try:
+        record = SrsRecord.model_validate_json(path.with_suffix(".json").read_bytes())
+    except (OSError, ValidationError):
+        return False
+    return record.development and record.sha256 == digest
 
 
 def _digest(path: Path) -> str:
