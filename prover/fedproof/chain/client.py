@@ -38,7 +38,6 @@ class Receipt:
     gas: int
     fee: int
     block: int
-    timestamp: int
     contract: str | None
     raw: TxReceipt
 
@@ -220,8 +219,8 @@ class ChainClient:
         Raises ContractRejected when the transaction would revert, TerminalError when the estimate itself
         exceeds the limit.
         """
-        # the limit is stated so that the node does not estimate under a lower default of its own, and the fees
-        # are not, so that it does not lower the limit to what the account can pay
+        # the limit is stated so that the node does not assume a lower one of its own; the fees are
+        # not, so that it does not lower the limit to what the account can pay
         bounded: TxParams = {**params, "gas": self.chain.block_gas_limit}
         bounded.pop("maxFeePerGas", None)
         bounded.pop("maxPriorityFeePerGas", None)
@@ -273,13 +272,11 @@ class ChainClient:
             ) from None
         if raw["status"] != 1:
             raise self.errors.rejection(self._replayed(raw, params, sender), f"{during} ({tx})")
-        block = self.w3.eth.get_block(raw["blockNumber"])
         return Receipt(
             tx=tx,
             gas=raw["gasUsed"],
             fee=raw["gasUsed"] * raw["effectiveGasPrice"],
             block=raw["blockNumber"],
-            timestamp=block["timestamp"],
             contract=raw["contractAddress"],
             raw=raw,
         )

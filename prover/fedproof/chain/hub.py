@@ -16,9 +16,9 @@ from eth_utils.address import to_checksum_address
 
 from fedproof.chain.client import ChainClient, Receipt, checksum
 from fedproof.chain.digests import GuardianDomain, Points, guardian_signatures
+from fedproof.commitments.point import Point
 from fedproof.errors import CallerError, TerminalError
 
-Point = tuple[int, int]
 Vector = tuple[Point, ...]
 
 
@@ -44,7 +44,7 @@ class ModelConfig:
 
     genesis: Points
     ones: Points
-    tail: Point
+    tail: tuple[int, int]
     batch_columns: int
     step_verifier: str
     aggregate_verifier: str
@@ -334,9 +334,10 @@ class HubClient:
         ]
 
     def weights(self, model_id: bytes, round_number: int) -> dict[str, int]:
-        """Weight of each included trainer, in order; they sum to 2^weight_bits."""
-        trainers, values = self.client.call(self.contract.functions.weightsOf(model_id, round_number))
-        return dict(zip(trainers, values, strict=True))
+        """Weight of each trainer that submitted, in order, 0 if left out; they sum to 2^weight_bits."""
+        values = self.client.call(self.contract.functions.weightsOf(model_id, round_number))
+        trainers = [item.trainer for item in self.submissions(model_id, round_number)]
+        return dict(zip(trainers, map(int, values), strict=True))
 
     def weighted_sum(self, model_id: bytes, round_number: int) -> Vector:
         """P(S) over the included submissions."""
@@ -357,14 +358,14 @@ class HubClient:
         return dict(found[0]["args"])
 
 
-def _points(vector: Points) -> list[Point]:
+def _points(vector: Points) -> list[tuple[int, int]]:
     if not vector:
         raise CallerError("a vector needs at least one point")
     return [(x, y) for x, y in vector]
 
 
 def _vector(points: Sequence[tuple[int, int]]) -> Vector:
-    return tuple((int(x), int(y)) for x, y in points)
+    return tuple(Point(int(x), int(y)) for x, y in points)
 
 
 def _config(fields: Sequence[Any]) -> ModelConfig:
@@ -373,7 +374,7 @@ def _config(fields: Sequence[Any]) -> ModelConfig:
     return ModelConfig(
         genesis=_vector(genesis),
         ones=_vector(ones),
-        tail=(int(tail[0]), int(tail[1])),
+        tail=Point(int(tail[0]), int(tail[1])),
         batch_columns=batch,
         step_verifier=step,
         aggregate_verifier=aggregate,
