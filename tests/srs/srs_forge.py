@@ -14,6 +14,7 @@ from fedproof.srs.domain import root_of_unity
 SECRET = 0x1234567890ABCDEF_FEDCBA0987654321_0F1E2D3C4B5A6978
 R = SCALAR_MODULUS
 GENERATOR = (1, 2)
+SMALL_K = 5
 
 
 def lagrange_at(secret: int, logrows: int) -> list[int]:
@@ -21,9 +22,7 @@ def lagrange_at(secret: int, logrows: int) -> list[int]:
     rows = 1 << logrows
     omega = root_of_unity(logrows)
     vanishing = (pow(secret, rows, R) - 1) * pow(rows, -1, R)
-    return [
-        vanishing * pow(omega, i, R) * pow(secret - pow(omega, i, R), -1, R) % R for i in range(rows)
-    ]
+    return [vanishing * pow(omega, i, R) * pow(secret - pow(omega, i, R), -1, R) % R for i in range(rows)]
 
 
 def powers(logrows: int, secret: int = SECRET) -> list[Affine]:

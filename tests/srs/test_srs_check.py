@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from srs_forge import R, SECRET, g2, lagrange, powers, write_srs
+from srs_forge import SECRET, R, g2, lagrange, powers, write_srs
 
 from fedproof.commitments.curve import multiply
 from fedproof.commitments.field import BASE_MODULUS

@@ -105,6 +105,7 @@ class Committer:
     def check_opening(self, vector: Integers, commitment: Commitment, *, what: str = "vector") -> None:
         """Check that ``commitment`` is P(vector), on receipt of a vector and before relying on it.
 
+        Zeros at the end of a vector leave its commitment as it is: check the length separately.
         Raises CommitmentMismatch saying which column differs; ``what`` names the vector in the message.
         """
         found = self.pure(vector)

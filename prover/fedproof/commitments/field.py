@@ -39,8 +39,12 @@ def integer_vector(values: Integers, what: str = "vector") -> list[int]:
                 f"{what} has the shape {values.shape}", hint="pass a flat vector; see numpy.ravel"
             )
         numbers: list[Any] = values.tolist()
-    else:
+    elif isinstance(values, Sequence) and not isinstance(values, str | bytes):
         numbers = list(values)
+    else:
+        raise CallerError(
+            f"{what} is {values!r}, not a vector", hint="pass a list or a numpy array of integers"
+        )
     for index, value in enumerate(numbers):
         if type(value) is not int:
             if isinstance(value, np.integer):
