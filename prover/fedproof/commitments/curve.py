@@ -1,6 +1,6 @@
 """Points of BN254 G1 over Python integers, and batches of additions that share one inversion.
 
-py_ecc wraps every coordinate in an object, which is too slow to commit to a model (about 60 times slower than
+py_ecc wraps every coordinate in an object, which is too slow to commit to a model (some 25 times slower than
 these functions); it is what the tests compare against, and what does the pairings.
 """
 

@@ -84,9 +84,10 @@ def _window(magnitudes: list[int]) -> int:
     longest = max(lengths)
 
     def cost(width: int) -> int:
-        additions = sum(-(-length // width) for length in lengths)
+        # Signed digits may carry into one bit more than the scalar has.
+        additions = sum(length // width + 1 for length in lengths)
         # A bucket is added twice more when it is weighed; there are no more buckets than points.
-        return additions + -(-longest // width) * 2 * min(1 << (width - 1), len(lengths))
+        return additions + (longest // width + 1) * 2 * min(1 << (width - 1), len(lengths))
 
     return min(range(2, _LARGEST_WINDOW + 1), key=cost)
 
