@@ -58,8 +58,6 @@ abstract contract HubRounds is HubStorage {
         if (state.digests[msg.sender] != 0) revert AlreadyCommitted(modelId, number, msg.sender);
         if (msg.value != model.config.bond) revert WrongBond(model.config.bond, msg.value);
         uint32 committed = ++state.committed;
-        // Unreachable while the phase closes at the limit; here so that it does not depend on that.
-        if (committed > model.config.maxTrainers) revert TooManyTrainers(model.config.maxTrainers);
         state.digests[msg.sender] = digest;
         emit Committed(modelId, number, msg.sender, digest);
         if (committed == model.trainerCount || committed == model.config.maxTrainers) {

@@ -187,7 +187,6 @@ interface IFedproofHub {
     error WrongBond(uint256 expected, uint256 actual);
     error EmptyDigest();
     error AlreadyCommitted(bytes32 modelId, uint64 round, address trainer);
-    error TooManyTrainers(uint256 maximum);
     error NoDataset(bytes32 modelId, address trainer);
     /// @notice The dataset was registered after the round had been opened.
     error DatasetTooNew(address trainer, uint64 fromRound, uint64 round);
@@ -220,8 +219,8 @@ interface IFedproofHub {
 
     /// @notice Reveals and proves the caller's steps, in order. The bond is released.
     /// @param vka The verifying key words, for a reusable verifier; else empty.
-    /// @dev A step commitment is used up once accepted, even if the round is later cancelled: a trainer that repeats
-    /// the step draws new salts.
+    /// @dev A step commitment is used up once accepted, even if the round is later cancelled or rolled back: a
+    /// trainer that repeats the step draws new salts.
     function submit(
         bytes32 modelId,
         uint64 round,
