@@ -117,6 +117,21 @@ def test_without_an_account_there_is_only_reading(empty_devnet, oddities):
         reader.send(oddities.functions.burn(1))
 
 
+def test_an_address_without_such_a_contract(client, oddities):
+    nowhere = client.at(devnet_account(9).address, oddities.abi)
+    with pytest.raises(CallerError, match=r"does not answer sum.*check the address"):
+        client.call(nowhere.functions.sum())
+    with pytest.raises(CallerError, match="not an address: '0x12'"):
+        client.at("0x12", oddities.abi)
+
+
+def test_an_unknown_transaction(client):
+    with pytest.raises(CallerError, match="does not know transaction"):
+        client.receipt("0x" + "12" * 32)
+    with pytest.raises(CallerError, match="not a transaction hash: 'abc'"):
+        client.receipt("abc")
+
+
 def test_another_chain_is_noticed(empty_devnet):
     wrong = ChainClient(network("devnet").l2, empty_devnet.url("l1"))
     with pytest.raises(CallerError, match=r"has id 1337; development L2 has id 412346"):

@@ -9,13 +9,24 @@ import sys
 
 import pytest
 from chain_world import World, free_port
+from filelock import FileLock
 
-from fedproof.chain.deploy import VerifierSpec, deploy, layerzero_dvns, open_chains, read_only
+from fedproof.chain.client import ChainClient
+from fedproof.chain.deploy import (
+    ChainPair,
+    VerifierSpec,
+    deploy,
+    layerzero_dvns,
+    open_chains,
+    pathway,
+    read_only,
+)
 from fedproof.chain.deployment import load_deployment
 from fedproof.chain.devnet import Devnet
-from fedproof.chain.networks import network
+from fedproof.chain.networks import Network, network
 from fedproof.chain.registry import RecordStatus, RegistryClient
 from fedproof.errors import CallerError, RetryableError, TerminalError
+from fedproof.relay.layerzero.pathway import problems
 
 pytestmark = pytest.mark.evm
 
@@ -154,8 +165,88 @@ def test_a_restarted_devnet_is_noticed(tmp_path):
         devnet.down()
 
 
+def test_two_processes_do_not_make_the_same_deployment(world: World):
+    with (
+        FileLock(world.folder / "world.lock"),
+        pytest.raises(RetryableError, match="being made by another process"),
+    ):
+        deploy("world", world.chains, folder=world.folder)
+
+
+def test_every_transaction_of_the_deployment_is_listed(world: World):
+    listed = world.deployment.transactions()
+    assert sum(item.gas for item in listed) == world.deployment.l2.gas() + world.deployment.l1.gas()
+    assert {"FedproofHub", "layerzero/DVN1", "relay: pin DVNs of the receiver"} <= {
+        item.step for item in listed
+    }
+
+
+def a_public_network(world: World) -> Network:
+    """The devnet as if it were public: LayerZero exists there and is described by addresses."""
+    fields = world.devnet.network.model_dump()
+    for side, stack in (("l2", world.deployment.l2.layerzero), ("l1", world.deployment.l1.layerzero)):
+        known = ("endpoint", "send_library", "receive_library", "executor")
+        fields[side]["layerzero"] = {"source": "here", **{key: getattr(stack, key) for key in known}}
+    changes = {"name": "public", "kind": "testnet", "development_srs_allowed": False}
+    return Network.model_validate({**fields, **changes})
+
+
+def as_public(world: World, network_: Network) -> ChainPair:
+    account = world.chains.l2.account
+    l2 = ChainClient(network_.l2, world.chains.l2.url, account, errors=world.chains.errors)
+    return ChainPair(
+        network_, l2, ChainClient(network_.l1, world.chains.l1.url, account, errors=world.chains.errors)
+    )
+
+
+def dvn_environment(world: World) -> dict[str, str]:
+    stacks = {
+        "FEDPROOF_L2_DVNS": world.deployment.l2.layerzero,
+        "FEDPROOF_L1_DVNS": world.deployment.l1.layerzero,
+    }
+    return {name: ",".join(stack.dvns) for name, stack in stacks.items()}
+
+
+def test_on_a_public_network_the_existing_layerzero_is_used(world: World, tmp_path):
+    with world.undone():
+        public = as_public(world, a_public_network(world))
+        deployment = deploy("public", public, [], folder=tmp_path, environ=dvn_environment(world))
+        assert deployment.l2.layerzero_contracts == deployment.l1.layerzero_contracts == {}
+        assert deployment.l2.layerzero.endpoint == world.deployment.l2.layerzero.endpoint
+        assert not deployment.l2.layerzero.emulated_workers
+        assert deployment.emulated == []
+        assert set(deployment.l2.contracts) == {"FedproofHub", "LayerZeroSender"}
+        assert problems(pathway(deployment, public)) == []
+
+
+def test_a_single_dvn_is_refused_on_a_public_network(world: World, tmp_path):
+    with world.undone():
+        public = as_public(world, a_public_network(world))
+        environ = dvn_environment(world)
+        environ["FEDPROOF_L1_DVNS"] = environ["FEDPROOF_L1_DVNS"].split(",")[0]
+        with pytest.raises(CallerError, match="L1 has 1 DVNs; at least 2 of different operators"):
+            deploy("public", public, [], folder=tmp_path, environ=environ)
+        environ["FEDPROOF_L1_DVNS"] = ",".join(f"0x{digit * 40}" for digit in "12")
+        with pytest.raises(CallerError, match="there is no contract at 0x1111"):
+            deploy("public", public, [], folder=tmp_path, environ=environ)
+
+
+def test_a_wrong_endpoint_is_noticed_before_anything_relies_on_it(world: World, tmp_path):
+    with world.undone():
+        network_ = a_public_network(world)
+        swapped = network_.model_copy(update={"l2": network_.l2.model_copy(update={"lz_eid": 40231})})
+        public = as_public(world, swapped)
+        with pytest.raises(TerminalError, match="has eid 50231, not 40231"):
+            deploy("public", public, [], folder=tmp_path, environ=dvn_environment(world))
+
+
+def test_clients_of_another_network_are_refused(world: World):
+    with pytest.raises(CallerError, match="is not a client of Arbitrum Sepolia of network sepolia"):
+        ChainPair(network("sepolia"), world.chains.l2, world.chains.l1)
+
+
 def test_a_development_srs_is_refused_outside_a_devnet(world: World, tmp_path):
-    public = type(world.chains)(network("sepolia"), world.chains.l2, world.chains.l1)
+    public = as_public(world, network("sepolia"))
     with pytest.raises(
         CallerError, match=r"circuits step rest on a development SRS.*network sepolia refuses"
     ):

@@ -16,7 +16,7 @@ from fedproof.chain.networks import ETHEREUM_TRANSACTION_GAS
 from fedproof.chain.registry import RecordStatus
 from fedproof.chain.reverts import ClaimRejected, ContractRejected
 from fedproof.chain.solidity import compile_project
-from fedproof.errors import CallerError, InvalidProof
+from fedproof.errors import CallerError, InvalidProof, RetryableError
 from fedproof.relay.layerzero.packet import Packet, address_word, receive_gas, receive_options
 from fedproof.relay.layerzero.pathway import (
     InsecureRelay,
@@ -353,6 +353,11 @@ def test_a_transaction_that_sent_nothing(world, worker):
     receipt = world.chains.l2.transact({"to": devnet_account(1).address, "value": 1})
     with pytest.raises(CallerError, match="sent no message to the registry"):
         worker.deliver_transaction(receipt.tx)
+
+
+def test_a_message_that_does_not_arrive_in_time(world):
+    with pytest.raises(RetryableError, match=r"round 4 did not arrive at the registry within 0\.1 s"):
+        world.registry.await_record(bytes(32), 4, timeout_s=0.1, poll_s=0.05)
 
 
 def test_real_workers_are_not_emulated(path):

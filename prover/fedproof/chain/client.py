@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,8 +16,15 @@ from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
-from web3.exceptions import ContractLogicError, TimeExhausted, TransactionNotFound, Web3RPCError
+from web3.exceptions import (
+    BadFunctionCallOutput,
+    ContractLogicError,
+    TimeExhausted,
+    TransactionNotFound,
+    Web3RPCError,
+)
 from web3.logs import DISCARD
+from web3.middleware import AttributeDictMiddleware
 from web3.types import EventData, TxParams, TxReceipt
 
 from fedproof.chain.artefacts import Artefact
@@ -26,6 +34,7 @@ from fedproof.chain.reverts import ErrorBook
 from fedproof.errors import CallerError, RetryableError, TerminalError
 
 _GAS_MARGIN_PERCENT = 120
+_TRANSACTION_HASH = re.compile(r"0x[0-9a-fA-F]{64}")
 _LOCKS: dict[tuple[int, str], threading.Lock] = {}
 _KNOWN_TRANSACTION = ("already known", "nonce too low", "already imported", "known transaction")
 
@@ -75,7 +84,9 @@ class ChainClient:
         self.account = account
         self.errors = errors if errors is not None else ErrorBook()
         self.receipt_timeout_s = receipt_timeout_s
-        self.w3 = Web3(PatientProvider(url, timeout_s=timeout_s, attempts=attempts))
+        # the default middleware also resolves names and fills in transactions: requests that we do not need
+        provider = PatientProvider(url, timeout_s=timeout_s, attempts=attempts)
+        self.w3 = Web3(provider, middleware=[AttributeDictMiddleware])
         self._checked = False
 
     def __repr__(self) -> str:
@@ -108,7 +119,7 @@ class ChainClient:
     def at(self, address: str, abi: list[dict[str, Any]]) -> Contract:
         """The contract at ``address``; its custom errors become decodable."""
         self.errors.learn(abi)
-        return self.w3.eth.contract(address=to_checksum_address(address), abi=abi)
+        return self.w3.eth.contract(address=checksum(address), abi=abi)
 
     def code(self, address: str) -> bytes:
         """Runtime code at ``address``, empty when there is none."""
@@ -119,7 +130,11 @@ class ChainClient:
         return "0x" + keccak(self.code(address)).hex()
 
     def call(self, function: ContractFunction, *, sender: str | None = None, value: int = 0) -> Any:  # noqa: ANN401
-        """Result of a view call. Raises ContractRejected with the decoded error when it reverts."""
+        """Result of a view call.
+
+        Raises ContractRejected with the decoded error when it reverts, CallerError when there is no such
+        contract at the address.
+        """
         self.connect()
         options: TxParams = {"value": value} if value else {}  # type: ignore[typeddict-item]
         if sender or self.account:
@@ -128,6 +143,13 @@ class ChainClient:
             return function.call(options)
         except ContractLogicError as error:
             raise self.errors.rejection(_revert_data(error), _told(function)) from None
+        except BadFunctionCallOutput:
+            raise CallerError(
+                f"{function.address} on {self.chain.name} does not answer {_told(function)}",
+                hint="check the address and the network",
+            ) from None
+        except Web3RPCError as error:
+            raise self._refused(error, _told(function)) from error
 
     def send(
         self,
@@ -247,6 +269,15 @@ class ChainClient:
             raise self._refused(error, "transaction") from error
         except ContractLogicError as error:
             raise self.errors.rejection(_revert_data(error), "transaction") from None
+
+    def receipt(self, tx: str) -> TxReceipt:
+        """The raw receipt of ``tx``, whatever its status. Raises CallerError when there is none."""
+        if not _TRANSACTION_HASH.fullmatch(tx):
+            raise CallerError(f"not a transaction hash: {tx!r}", hint="0x and 64 hex digits")
+        try:
+            return self.w3.eth.get_transaction_receipt(HexBytes(tx))
+        except TransactionNotFound:
+            raise CallerError(f"{self.chain.name} does not know transaction {tx}") from None
 
     def await_receipt(
         self,

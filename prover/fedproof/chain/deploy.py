@@ -8,13 +8,15 @@ contracts are checked and used.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from eth_utils.address import is_address
 from eth_utils.crypto import keccak
+from filelock import FileLock, Timeout
 from web3.contract import Contract
 
 from fedproof.chain.accounts import load_account
@@ -25,7 +27,7 @@ from fedproof.chain.journal import ContractRecord, Journal, Progress, silent
 from fedproof.chain.networks import Chain, Network, Side, rpc_url
 from fedproof.chain.reverts import ErrorBook
 from fedproof.chain.solidity import Contracts, compile_project, compile_verifier
-from fedproof.errors import CallerError, TerminalError
+from fedproof.errors import CallerError, RetryableError, TerminalError
 from fedproof.relay.layerzero.pathway import Pathway, configure
 from fedproof.relay.layerzero.stack import LayerZeroStack, deploy_stack, layerzero_artefact
 
@@ -61,6 +63,11 @@ class ChainPair:
     network: Network
     l2: ChainClient
     l1: ChainClient
+
+    def __post_init__(self) -> None:
+        for client, chain in ((self.l2, self.network.l2), (self.l1, self.network.l1)):
+            if client.chain != chain:
+                raise CallerError(f"{client} is not a client of {chain.name} of network {self.network.name}")
 
     @property
     def errors(self) -> ErrorBook:
@@ -122,12 +129,36 @@ def deploy(
 
     Running it again with the same name continues where it stopped, repairs configuration, and adds verifiers.
     ``fast_quorum`` is how many routes must agree before a hash is provisional. Raises CallerError when a
-    verifier rests on a development SRS outside a devnet, InsecureRelay when LayerZero is not configured as
-    asked, and as ChainClient.send does.
+    verifier rests on a development SRS outside a devnet, RetryableError when another process makes the same
+    deployment, InsecureRelay when LayerZero is not configured as asked, and as ChainClient.send does.
     """
     _refuse_development_srs(chains.network, verifiers)
     path = deployment_path(name, folder)
-    run = _Run(chains, contracts or compile_project(), Journal(path.with_suffix(".journal.json"), progress))
+    with _alone(path):
+        run = _Run(chains, contracts or compile_project(), Journal(_journal_path(path), progress))
+        return _deploy(run, path, verifiers, fast_quorum=fast_quorum, environ=environ)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path.with_suffix(".lock"), timeout=0):
+            yield
+    except Timeout:
+        raise RetryableError(
+            f"deployment {path.stem} is being made by another process", hint="wait until it has ended"
+        ) from None
+
+
+def _journal_path(path: Path) -> Path:
+    return path.with_suffix(".journal.json")
+
+
+def _deploy(
+    run: _Run, path: Path, verifiers: Sequence[VerifierSpec], *, fast_quorum: int, environ: Mapping[str, str]
+) -> Deployment:
+    chains = run.chains
     hub = run.deploy(chains.l2, "FedproofHub")
     checked = {spec.circuit: run.verifier(spec) for spec in verifiers}
     l2_stack, l1_stack = run.layerzero("l2", environ), run.layerzero("l1", environ)
@@ -151,7 +182,7 @@ def deploy(
     configure(way, run.journal)
     run.route(registry, receiver)
     deployment = Deployment(
-        name=name,
+        name=path.stem,
         network=chains.network.name,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         l2=run.side(chains.l2, l2_stack),
@@ -161,7 +192,7 @@ def deploy(
         abis={item: run.contracts[item].abi for item in _ABIS},
         emulated=_emulated(chains.network),
     )
-    deployment.write(folder)
+    deployment.write(path.parent)
     return deployment
 
 

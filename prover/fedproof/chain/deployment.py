@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -20,6 +20,15 @@ Abi = list[dict[str, Any]]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DeploymentTransaction(NamedTuple):
+    """One transaction of a deployment: ``chain`` is l2 or l1, ``step`` says what it did."""
+
+    chain: str
+    step: str
+    tx: str
+    gas: int
 
 
 class VerifierRecord(_Frozen):
@@ -95,6 +104,15 @@ class Deployment(_Frozen):
     def development_srs(self) -> bool:
         """Whether any verifier rests on a development SRS."""
         return any(verifier.development_srs for verifier in self.verifiers.values())
+
+    def transactions(self) -> list[DeploymentTransaction]:
+        """Every transaction of the deployment with the gas it used: contracts first, then configuration."""
+        found = []
+        for side, chain in ((self.l2, "l2"), (self.l1, "l1")):
+            created = {**side.contracts, **side.layerzero_contracts}
+            found += [DeploymentTransaction(chain, step, item.tx, item.gas) for step, item in created.items()]
+            found += [DeploymentTransaction(chain, call.step, call.tx, call.gas) for call in side.calls]
+        return found
 
     def the_network(self) -> Network:
         """The network pair it stands on."""

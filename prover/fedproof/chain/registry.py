@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 from fedproof.chain.client import ChainClient
+from fedproof.errors import RetryableError
 
 
 def _view(name: str, inputs: str, outputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -88,6 +90,23 @@ class RegistryClient:
         """The hash a route reported for a round, or None."""
         found = bytes(self.client.call(self.contract.functions.reportOf(model_id, round_number, route_id)))
         return found if any(found) else None
+
+    def await_record(
+        self, model_id: bytes, round_number: int, *, timeout_s: float = 3600, poll_s: float = 5
+    ) -> ModelRecord:
+        """The record of a round once its status is not NONE any more.
+
+        Raises RetryableError when nothing arrives in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while (record := self.record_of(model_id, round_number)).status is RecordStatus.NONE:
+            if time.monotonic() >= deadline:
+                raise RetryableError(
+                    f"round {round_number} did not arrive at the registry within {timeout_s:g} s",
+                    hint="its message may still be on the way; look again later",
+                )
+            time.sleep(poll_s)
+        return record
 
     def source(self) -> tuple[int, str]:
         """Chain id and hub whose rounds are recorded."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from fedproof.chain.client import Receipt
+from fedproof.errors import CallerError
 from fedproof.relay.layerzero.pathway import Pathway
+from fedproof.relay.layerzero.stack import learn_layerzero_errors
 
 
 class RelayClient:
@@ -11,6 +15,8 @@ class RelayClient:
 
     def __init__(self, path: Pathway) -> None:
         self.path = path
+        with suppress(CallerError):  # without the npm packages errors of LayerZero stay selectors
+            learn_layerzero_errors(path.l2.errors)
 
     def quote(self, model_id: bytes, round_number: int) -> int:
         """What relaying a round costs now, in wei of the L2's coin.

@@ -15,6 +15,7 @@ from fedproof.chain.artefacts import Artefact, npm_artefact
 from fedproof.chain.client import ChainClient
 from fedproof.chain.journal import Journal
 from fedproof.chain.networks import Chain
+from fedproof.chain.reverts import ErrorBook
 from fedproof.errors import CallerError
 
 _PROTOCOL = "@layerzerolabs/lz-evm-protocol-v2"
@@ -69,6 +70,12 @@ def layerzero_artefact(name: str) -> Artefact:
         raise CallerError(f"no LayerZero contract {name!r}", hint=f"known: {', '.join(_FOLDERS)}")
     package, folder = _FOLDERS[name]
     return npm_artefact(package, name, folder)
+
+
+def learn_layerzero_errors(errors: ErrorBook) -> None:
+    """Make the custom errors of all LayerZero contracts decodable."""
+    for name in _FOLDERS:
+        errors.learn(layerzero_artefact(name).abi)
 
 
 def dvn_signers(index: int) -> list[LocalAccount]:

@@ -24,7 +24,7 @@ from fedproof.chain.reverts import ContractRejected
 from fedproof.errors import CallerError, TerminalError
 from fedproof.relay.layerzero.packet import Packet, receive_gas
 from fedproof.relay.layerzero.pathway import Pathway
-from fedproof.relay.layerzero.stack import DVN_QUORUM, dvn_signers, worker_account
+from fedproof.relay.layerzero.stack import DVN_QUORUM, dvn_signers, learn_layerzero_errors, worker_account
 
 _EXPIRES_S = 3600
 _EXECUTE_OVERHEAD = 150_000  # the executor's own work around the receiver, and writing an alert if it fails
@@ -98,6 +98,7 @@ class LayerZeroWorker:
         self.path = path
         self.report = report
         self.client: ChainClient = path.l1.with_account(worker_account())
+        learn_layerzero_errors(self.client.errors)
 
     def packets(self, from_block: int = 0) -> list[SentPacket]:
         """Packets our sender sent to our receiver since L2 block ``from_block``, oldest first."""
@@ -147,8 +148,7 @@ class LayerZeroWorker:
 
         Raises CallerError when it sent none, ContractRejected when the receiver refuses the message.
         """
-        receipt = self.path.l2.w3.eth.get_transaction_receipt(HexBytes(tx))
-        block = receipt["blockNumber"]
+        block = self.path.l2.receipt(tx)["blockNumber"]
         sent = [item for item in self.packets(block) if item.block == block and item.tx == tx]
         if not sent:
             raise CallerError(f"transaction {tx} sent no message to the registry")
