@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -162,3 +164,11 @@ def test_impossible_committers(small_srs, tmp_path):
         Committer(small_srs, 5, reserved_rows=32)
     with pytest.raises(CallerError, match="-1 elements"):
         Committer(small_srs, 5).ones(-1)
+
+
+def test_threads_may_share_a_committer(small_srs):
+    committer = Committer(small_srs, SMALL_K)
+    vectors = [list(range(1, n)) for n in (3, 20, 9, 26, 40, 2)] * 4
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(committer.pure, vectors))
+    assert found == [Committer(small_srs, SMALL_K).pure(vector) for vector in vectors]

@@ -22,7 +22,7 @@ from fedproof.commitments import (
 )
 from fedproof.commitments.curve import multiply
 from fedproof.commitments.field import BASE_MODULUS
-from fedproof.errors import InvalidProof
+from fedproof.errors import CallerError, InvalidProof
 
 pytestmark = pytest.mark.reference
 
@@ -114,9 +114,9 @@ def test_different_numbers_of_columns_do_not_add():
 
 
 def test_sums_that_make_no_sense():
-    with pytest.raises(ValueError, match="no commitments"):
+    with pytest.raises(CallerError, match="no commitments"):
         weighted_sum([], [])
-    with pytest.raises(ValueError, match="longer"):
+    with pytest.raises(CallerError, match="1 commitments and 2 weights"):
         weighted_sum([commitment(1)], [1, 2])
 
 

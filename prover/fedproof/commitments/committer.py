@@ -82,8 +82,8 @@ class Committer:
         values = integer_vector(vector)
         usable = self.usable_rows
         columns = [values[usable * i : usable * (i + 1)] for i in range(self.columns(len(values)))]
-        self._read_rows(len(columns[0]))
-        return tuple(Point(*msm(self._basis[: len(column)], column)) for column in columns)
+        basis = self._rows(len(columns[0]))
+        return tuple(Point(*msm(basis[: len(column)], column)) for column in columns)
 
     def full(self, vector: Integers) -> Commitment:
         """C(vector) = P(vector) + T: what a proof contains. Arguments and errors as for :meth:`pure`."""
@@ -140,7 +140,10 @@ class Committer:
                 hint="compile it for this k; reading a column at more than 3 offsets reserves more rows",
             )
 
-    def _read_rows(self, count: int) -> None:
-        have = len(self._basis)
-        if count > have:
-            self._basis += self._srs.lagrange(have, count)
+    def _rows(self, count: int) -> list[Affine]:
+        """At least the first ``count`` points of the Lagrange basis."""
+        basis = self._basis
+        if len(basis) < count:
+            # A new list, so that threads that share a committer never see one half extended.
+            basis = self._basis = basis + self._srs.lagrange(len(basis), count)
+        return basis

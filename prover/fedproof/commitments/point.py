@@ -9,7 +9,7 @@ from fedproof.commitments.curve import INFINITY as _INFINITY
 from fedproof.commitments.curve import Affine, add_pairs, is_on_curve, negate
 from fedproof.commitments.field import BASE_MODULUS
 from fedproof.commitments.msm import msm
-from fedproof.errors import InvalidProof
+from fedproof.errors import CallerError, InvalidProof
 
 POINT_BYTES = 64
 """Bytes of a point in a proof."""
@@ -120,11 +120,15 @@ def mul(commitment: Commitment, scalar: int) -> Commitment:
 def weighted_sum(commitments: Sequence[Commitment], weights: Sequence[int]) -> Commitment:
     """``sum(weights[i] * commitments[i])``, column by column.
 
-    Raises InvalidProof when the commitments have different numbers of columns, ValueError when there are none
-    or not as many weights.
+    Raises InvalidProof when the commitments have different numbers of columns, CallerError when there are
+    none or not as many weights.
     """
     if not commitments:
-        raise ValueError("a weighted sum of no commitments has no number of columns")
+        raise CallerError("a sum of no commitments has no number of columns", hint="pass at least one")
+    if len(weights) != len(commitments):
+        raise CallerError(
+            f"{len(commitments)} commitments and {len(weights)} weights", hint="pass one for each"
+        )
     _same_columns(commitments)
     return _points([msm(column, weights) for column in zip(*commitments, strict=True)])
 

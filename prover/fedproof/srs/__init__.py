@@ -1,6 +1,6 @@
 """Structured reference strings: where they are kept and whether they are what they claim."""
 
-from fedproof.srs.check import check_srs
+from fedproof.srs.check import StageProgress, check_srs
 from fedproof.srs.layout import InvalidSrs, SrsFile, file_size, open_srs
 from fedproof.srs.store import (
     Srs,
@@ -8,7 +8,6 @@ from fedproof.srs.store import (
     SrsNotFoundError,
     SrsRecord,
     SrsStore,
-    StageProgress,
     development_srs,
     import_srs,
 )

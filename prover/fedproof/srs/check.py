@@ -19,14 +19,16 @@ from fedproof.commitments.msm import Progress, msm
 from fedproof.srs.domain import coefficients
 from fedproof.srs.layout import G2Coordinates, InvalidSrs, SrsFile
 
+StageProgress = Callable[[str, float], None]
+"""Called with the name of a stage and the fraction of it that is done, from 0 to 1."""
+
 _SOUNDNESS_BITS = 128
 
 
-def check_srs(srs: SrsFile, progress: Callable[[str, float], None] | None = None) -> None:
+def check_srs(srs: SrsFile, progress: StageProgress | None = None) -> None:
     """Check every point and every relation of ``srs``; raises InvalidSrs saying which one fails.
 
-    Seconds at k=14 and about half a minute at k=17. ``progress`` gets the name of the stage and the fraction
-    of the stage that is done.
+    Some seconds at k=14 and a minute at k=17.
     """
 
     def stage(name: str) -> Progress | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,11 +23,8 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedproof.errors import CallerError, TerminalError
-from fedproof.srs.check import check_srs
+from fedproof.srs.check import StageProgress, check_srs
 from fedproof.srs.layout import InvalidSrs, check_logrows, open_srs
-
-StageProgress = Callable[[str, float], None]
-"""Called with the name of a stage and the fraction of it that is done, from 0 to 1."""
 
 _CHUNK = 1 << 20
 
@@ -222,7 +219,7 @@ class SrsStore:
             lock.release()
 
     def _refuse_mixing(self, *, development: bool) -> None:
-        for path in sorted(self.folder.glob("k??.srs")):
+        for path in sorted(self.folder.glob("k[0-9][0-9].srs")):
             held = self._record(int(path.stem[1:]))
             if held.development != development:
                 kinds = ("imported", "development")
