@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress, HexStr
@@ -31,9 +32,12 @@ from fedproof.chain.artefacts import Artefact
 from fedproof.chain.networks import Chain, public_name
 from fedproof.chain.provider import PatientProvider
 from fedproof.chain.reverts import ErrorBook
-from fedproof.errors import CallerError, RetryableError, TerminalError
+from fedproof.errors import CallerError, FedproofError, RetryableError, TerminalError
 
 _GAS_MARGIN_PERCENT = 120
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_RATE_LIMITED = {-32005, 429}
+_OVERTAKEN = ("nonce too low", "replacement transaction underpriced")
 _TRANSACTION_HASH = re.compile(r"0x[0-9a-fA-F]{64}")
 _LOCKS: dict[tuple[int, str], threading.Lock] = {}
 _KNOWN_TRANSACTION = ("already known", "nonce too low", "already imported", "known transaction")
@@ -84,6 +88,7 @@ class ChainClient:
         self.account = account
         self.errors = errors if errors is not None else ErrorBook()
         self.receipt_timeout_s = receipt_timeout_s
+        self._poll_s = 0.02 if urlsplit(url).hostname in _LOOPBACK else 1.0
         # the default middleware also resolves names and fills in transactions: requests that we do not need
         provider = PatientProvider(url, timeout_s=timeout_s, attempts=attempts)
         self.w3 = Web3(provider, middleware=[AttributeDictMiddleware])
@@ -252,7 +257,7 @@ class ChainClient:
             raise self.errors.rejection(_revert_data(error), during) from None
         except Web3RPCError as error:
             if "gas required exceeds" in _rpc_message(error).lower():
-                raise self._too_much(f"more than {self.chain.block_gas_limit}", during) from None
+                raise self._too_much(f"more than {self.chain.transaction_gas_limit}", during) from None
             raise self._refused(error, during) from error
         if needed > self.chain.transaction_gas_limit:
             raise self._too_much(str(needed), during)
@@ -294,7 +299,7 @@ class ChainClient:
         """
         try:
             raw = self.w3.eth.wait_for_transaction_receipt(
-                HexBytes(tx), timeout=self.receipt_timeout_s, poll_latency=0.02
+                HexBytes(tx), timeout=self.receipt_timeout_s, poll_latency=self._poll_s
             )
         except TimeExhausted:
             raise RetryableError(
@@ -363,8 +368,17 @@ class ChainClient:
             hint="split it into smaller transactions",
         )
 
-    def _refused(self, error: Web3RPCError, during: str) -> TerminalError:
+    def _refused(self, error: Web3RPCError, during: str) -> FedproofError:
         told = _rpc_message(error)
+        if _rpc_code(error) in _RATE_LIMITED:
+            return RetryableError(
+                f"{during}: {self.chain.name} answers too many requests", hint="wait a while"
+            )
+        if any(words in told.lower() for words in _OVERTAKEN):
+            return RetryableError(
+                f"{during}: another transaction of the same account was faster on {self.chain.name}: {told}",
+                hint="use one process per account, and try again",
+            )
         if "insufficient funds" in told.lower():
             return TerminalError(
                 f"{during}: cannot pay on {self.chain.name}: {told}", hint="fund the account"
@@ -396,6 +410,12 @@ def _revert_data(error: ContractLogicError) -> bytes:
     if not isinstance(data, str) or not data.startswith("0x"):
         return b""
     return bytes.fromhex(data[2:])
+
+
+def _rpc_code(error: Web3RPCError) -> int | None:
+    response = error.rpc_response
+    detail: Any = response.get("error") if response else None
+    return detail.get("code") if isinstance(detail, Mapping) else None
 
 
 def _rpc_message(error: Web3RPCError) -> str:

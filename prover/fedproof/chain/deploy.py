@@ -27,6 +27,7 @@ from fedproof.chain.journal import ContractRecord, Journal, Progress, silent
 from fedproof.chain.networks import Chain, Network, Side, rpc_url
 from fedproof.chain.reverts import ErrorBook
 from fedproof.chain.solidity import Contracts, compile_project, compile_verifier
+from fedproof.chain.vka import vka_digest
 from fedproof.errors import CallerError, RetryableError, TerminalError
 from fedproof.relay.layerzero.pathway import Pathway, configure
 from fedproof.relay.layerzero.stack import LayerZeroStack, deploy_stack, layerzero_artefact
@@ -273,7 +274,7 @@ class _Run:
         )
         kind, digest = "PlainCircuitVerifier", None
         if spec.vka:
-            kind, digest = "ReusableCircuitVerifier", keccak(b"".join(spec.vka))
+            kind, digest = "ReusableCircuitVerifier", vka_digest(tuple(spec.vka))
             arguments = (*arguments, digest)
             self._register_key(client.at(generated.address, artefact.abi), spec.vka, digest)
         adapter = self.deploy(client, kind, *arguments, step=f"{kind}/{spec.circuit}")

@@ -13,7 +13,8 @@ import platform
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -139,14 +140,12 @@ class Devnet:
         """Where the chain's output goes."""
         return self.folder / f"{side}.log"
 
-    def _locked(self) -> FileLock:
+    def _locked(self) -> AbstractContextManager[object]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / "lock", timeout=_START_S * 2)
         try:
-            lock.acquire()
+            return FileLock(self.folder / "lock", timeout=_START_S * 2).acquire()
         except Timeout:
             raise RetryableError("another command is starting or stopping the devnet") from None
-        return lock
 
     def _record(self, side: Side) -> Path:
         return self.folder / f"{side}.pid.json"
@@ -209,15 +208,14 @@ class Devnet:
 
     def _stop(self, side: Side) -> None:
         recorded = self._recorded(side)
-        process = recorded.find() if recorded else None
-        if process is not None:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.terminate()
-                try:
-                    process.wait(_STOP_S)
-                except psutil.TimeoutExpired:
-                    process.kill()
-                    process.wait(_STOP_S)
+        if recorded is not None:
+            for stop in (psutil.Process.terminate, psutil.Process.kill):
+                process = recorded.find()
+                if process is None:
+                    break
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    stop(process)
+                _wait_until(lambda: recorded.find() is None, _STOP_S)
         self._record(side).unlink(missing_ok=True)
 
     def _status(self, side: Side) -> ChainStatus:
@@ -269,6 +267,13 @@ def _port(side: Side, chosen: int | None, environ: Mapping[str, str]) -> int:
     if not text.isdecimal() or not 1024 <= int(text) <= 65535:
         raise CallerError(f"{variable}: {text!r} is not a port from 1024 to 65535")
     return int(text)
+
+
+def _wait_until(done: Callable[[], bool], seconds: float) -> None:
+    # not psutil's wait: a process whose parent has gone may stay a zombie for long
+    deadline = time.monotonic() + seconds
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _in_use(port: int) -> bool:
