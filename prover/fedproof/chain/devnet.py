@@ -216,6 +216,8 @@ class Devnet:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     stop(process)
                 _wait_until(lambda: recorded.find() is None, _STOP_S)
+            with contextlib.suppress(OSError):
+                os.waitpid(recorded.pid, os.WNOHANG)  # our own child, if it is one: leave no zombie
         self._record(side).unlink(missing_ok=True)
 
     def _status(self, side: Side) -> ChainStatus:
