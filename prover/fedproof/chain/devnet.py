@@ -216,8 +216,7 @@ class Devnet:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     stop(process)
                 _wait_until(lambda: recorded.find() is None, _STOP_S)
-            with contextlib.suppress(OSError):
-                os.waitpid(recorded.pid, os.WNOHANG)  # our own child, if it is one: leave no zombie
+            _wait_until(lambda: _is_reaped(recorded.pid), _STOP_S)
         self._record(side).unlink(missing_ok=True)
 
     def _status(self, side: Side) -> ChainStatus:
@@ -276,6 +275,13 @@ def _wait_until(done: Callable[[], bool], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not done() and time.monotonic() < deadline:
         time.sleep(0.02)
+
+
+def _is_reaped(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except OSError:
+        return True  # not our child: somebody else reaps it
 
 
 def _in_use(port: int) -> bool:
