@@ -208,7 +208,7 @@ class Devnet:
 
     def _stop(self, side: Side) -> None:
         recorded = self._recorded(side)
-        if recorded is not None:
+        if recorded is not None and recorded.find() is not None:
             for stop in (psutil.Process.terminate, psutil.Process.kill):
                 process = recorded.find()
                 if process is None:
