@@ -1,0 +1,27 @@
+"""scikit-learn's digits: 1,797 real handwritten 8x8 images that ship with the library."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+Array = NDArray[np.float64]
+CLASSES = 10
+
+
+def load() -> tuple[Array, Array]:
+    """Images as (1797, 64) in [0, 1] in steps of 1/16, and labels one-hot as (1797, 10)."""
+    data = load_digits()
+    return data.data / 16.0, np.eye(CLASSES)[data.target]
+
+
+def split(trainers: int, held_out: int, seed: int) -> tuple[list[tuple[Array, Array]], tuple[Array, Array]]:
+    """Disjoint shards for ``trainers`` trainers and a held-out test set of ``held_out`` samples.
+
+    Returns ``([(x, y), ...], (x_test, y_test))``. The split depends on ``seed`` alone.
+    """
+    x, y = load()
+    order = np.random.default_rng(seed).permutation(len(x))
+    test, rest = order[:held_out], order[held_out:]
+    return [(x[part], y[part]) for part in np.array_split(rest, trainers)], (x[test], y[test])

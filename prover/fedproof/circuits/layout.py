@@ -1,0 +1,108 @@
+"""Driving ezkl: settings, compilation and keys of a circuit graph. Runs in a worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from fedproof.errors import CallerError, TerminalError
+
+#: Artefacts of a compiled circuit, besides the ONNX graphs.
+SETTINGS, COMPILED, VK, PK = "settings.json", "circuit.ezkl", "vk.key", "pk.key"
+PLAIN_VERIFIER, REUSABLE_VERIFIER, VKA = "verifier.sol", "verifier_reusable.sol", "vka.bin"
+
+
+def run_args(table: int, logrows: int, columns: int, *, freivalds: bool) -> dict[str, Any]:
+    """Return every ezkl setting. Nothing is left to calibration: scale 0 means plain integers."""
+    return {
+        "input_visibility": "polycommit",
+        "output_visibility": "public",
+        "param_visibility": "fixed",
+        "input_scale": 0,
+        "param_scale": 0,
+        "scale_rebase_multiplier": 1,
+        "lookup_range": (0, 2**table - 1),
+        "logrows": logrows,
+        "num_inner_cols": columns,
+        "disable_freivalds": not freivalds,
+        "ignore_range_check_inputs_outputs": True,
+        "rebase_frac_zero_constants": False,
+        "bounded_log_lookup": False,
+        "decomp_base": 16384,
+        "decomp_legs": 2,
+        # The prover need not verify its own proof: whoever receives one does.
+        "check_mode": "unsafe",
+    }
+
+
+def lay_out(folder: Path, args: dict[str, Any]) -> dict[str, Any]:
+    """Make the settings and the compiled circuit of ``folder/circuit.onnx``; return ezkl's settings."""
+    import ezkl  # noqa: PLC0415 - only workers load it
+
+    py_args = ezkl.PyRunArgs()
+    for name, value in args.items():
+        setattr(py_args, name, tuple(value) if isinstance(value, list) else value)
+    onnx_path, settings = str(folder / "circuit.onnx"), folder / SETTINGS
+    ezkl.gen_settings(onnx_path, str(settings), py_run_args=py_args)
+    made: dict[str, Any] = json.loads(settings.read_text())
+    if made["required_range_checks"]:
+        raise TerminalError(f"ezkl added its own range checks: {made['required_range_checks']}")
+    capacity = 2 ** args["logrows"]
+    if made["num_rows"] > capacity:
+        raise CallerError(
+            f"the circuit needs {made['num_rows']} rows of {args['num_inner_cols']} cells, logrows = "
+            f"{args['logrows']} has {capacity}",
+            hint="more logrows (in every circuit of the model) or more columns",
+        )
+    ezkl.compile_circuit(onnx_path, str(folder / COMPILED), str(settings))
+    return made
+
+
+def make_keys(folder: Path, srs: Path) -> None:
+    """Make the proving and verifying key."""
+    import ezkl  # noqa: PLC0415
+
+    ezkl.setup(str(folder / COMPILED), str(folder / VK), str(folder / PK), str(srs))
+
+
+def write_verifiers(folder: Path, srs: Path) -> None:
+    """Write the Solidity of the plain and the reusable verifier, and the key artefact of the latter."""
+    import ezkl  # noqa: PLC0415
+
+    def source(path: Path, *, reusable: bool) -> None:
+        async def make() -> None:
+            result = ezkl.create_evm_verifier(
+                str(folder / VK),
+                str(folder / SETTINGS),
+                str(path),
+                str(folder / f".{path.stem}.abi"),
+                str(srs),
+                reusable=reusable,
+            )
+            if asyncio.isfuture(result) or asyncio.iscoroutine(result):
+                await result
+
+        try:
+            asyncio.run(make())
+        # ezkl raises whatever its solc download raises; the source is written before that, and is checked below.
+        except BaseException as error:  # noqa: BLE001
+            failure: BaseException | None = error
+        else:
+            failure = None
+        (folder / f".{path.stem}.abi").unlink(missing_ok=True)
+        if not path.is_file() or "contract" not in path.read_text():
+            raise TerminalError(f"ezkl wrote no verifier: {failure}") from failure
+
+    source(folder / PLAIN_VERIFIER, reusable=False)
+    source(folder / REUSABLE_VERIFIER, reusable=True)
+
+    async def vka() -> None:
+        result = ezkl.create_evm_vka(
+            str(folder / VK), str(folder / SETTINGS), str(folder / VKA), str(srs)
+        )
+        if asyncio.isfuture(result) or asyncio.iscoroutine(result):
+            await result
+
+    asyncio.run(vka())

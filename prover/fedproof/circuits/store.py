@@ -1,0 +1,305 @@
+"""The content-addressed store of compiled circuits, and the compiler that fills it.
+
+A *recipe* is a hash of all that goes in: declaration, model code, this package's lowering code, versions, SRS.
+It is known without importing torch. A *key* is a hash of what ezkl is given: the circuit graph, its settings,
+ezkl's version, the SRS. Two recipes can share a key. ``store/recipes/RECIPE`` names the key, and ``store/KEY`` holds
+the artefacts with their manifest. A folder appears under its final name only when it is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import filelock
+import onnx
+from pydantic import ValidationError
+
+from fedproof.circuits import layout
+from fedproof.circuits.manifest import FORMAT, Costs, Manifest, SlotShape
+from fedproof.circuits.program import build_program, float_graph
+from fedproof.circuits.spec import AverageSpec, TrainingSpec, load_spec
+from fedproof.circuits.witness import sample_vectors
+from fedproof.commitments import Committer
+from fedproof.errors import FedproofError, TerminalError
+from fedproof.files import sha256_bytes, sha256_file, write_whole
+from fedproof.lowering import Program, circuit_graph, reference_graph
+from fedproof.project import Project
+from fedproof.provers.cpu import CpuProver, run_worker
+from fedproof.srs import Srs, SrsStore
+
+FLOAT, CIRCUIT, REFERENCE, MANIFEST = "float.onnx", "circuit.onnx", "reference.onnx", "manifest.json"
+_PACKAGE = Path(__file__).resolve().parents[1]
+#: Called with a stage's name as it starts.
+Stage = Callable[[str], None]
+
+
+def _quiet(_: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """A compiled circuit: a folder of artefacts that match their manifest."""
+
+    folder: Path
+    manifest: Manifest
+    srs: Srs
+
+    @property
+    def name(self) -> str:
+        """The circuit's name."""
+        return self.manifest.name
+
+    @cached_property
+    def program(self) -> Program:
+        """The integer program, lowered again from the stored float graph."""
+        graph = onnx.load(str(self.folder / FLOAT))
+        return _program_of(self.manifest.spec, self.manifest.name, graph, self.folder)
+
+    @cached_property
+    def committer(self) -> Committer:
+        """Commitments under this circuit's SRS."""
+        return Committer(self.srs.path, self.manifest.costs.logrows)
+
+
+def _program_of(
+    spec: TrainingSpec | AverageSpec, name: str, graph: onnx.ModelProto, folder: Path
+) -> Program:
+    if isinstance(spec, AverageSpec):
+        return build_program(spec, folder / "declarations", graph)
+    del name
+    return build_program(spec, folder, graph)
+
+
+def _digest_of_sources(folder: Path, pattern: str = "**/*.py") -> str:
+    files = sorted(p for p in folder.glob(pattern) if "__pycache__" not in p.parts)
+    return sha256_bytes("\n".join(f"{p.relative_to(folder)} {sha256_file(p)}" for p in files).encode())
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that shapes a circuit."""
+    return {p: version(p) for p in ("ezkl", "torch", "onnx", "onnxscript")}
+
+
+class CircuitStore:
+    """Compiles the circuits of a project and keeps what it made."""
+
+    def __init__(self, project: Project, srs: SrsStore | None = None) -> None:
+        self.project = project
+        self.srs = srs or SrsStore(project.srs)
+        self._checked: dict[Path, tuple[int, float]] = {}
+
+    # -- what there is ------------------------------------------------------------------------------
+
+    def recipe(self, name: str, spec: TrainingSpec | AverageSpec, srs: Srs) -> str:
+        """Hash of everything that goes into a circuit, computed without importing torch."""
+        training = spec if isinstance(spec, TrainingSpec) else load_spec(spec.of, self.project.circuits)
+        assert isinstance(training, TrainingSpec)  # noqa: S101 - load_spec has checked it
+        code = {
+            str(reference): _digest_of_sources((self.project.root / reference.partition(":")[0]).parent)
+            for reference in (training.model, training.loss)
+        }
+        parts = {
+            "format": FORMAT,
+            "name": name,
+            "spec": spec.model_dump(mode="json"),
+            "training": training.model_dump(mode="json"),
+            "code": code,
+            "compiler": [
+                _digest_of_sources(_PACKAGE / room) for room in ("lowering", "export", "circuits")
+            ],
+            "versions": versions(),
+            "srs": srs.digest,
+        }
+        return sha256_bytes(json.dumps(parts, sort_keys=True).encode())
+
+    def get(self, name: str, *, progress: Stage = _quiet) -> Circuit:
+        """Return the compiled circuit, compiling it first if need be.
+
+        The SRS is the one in the project's store; where there is none, a development one is made and
+        the manifest says so. A corrupted artefact is noticed, and rebuilt.
+        """
+        spec = load_spec(name, self.project.circuits)
+        srs = self.srs.ensure_development(spec.plonk.logrows)
+        recipe = self.recipe(name, spec, srs)
+        pointer = self.project.store / "recipes" / recipe
+        if pointer.is_file() and (circuit := self._load(pointer.read_text().strip(), srs)):
+            return circuit
+        self.project.store.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(self.project.store / f".{name}.lock"):
+            if pointer.is_file() and (circuit := self._load(pointer.read_text().strip(), srs)):
+                return circuit
+            circuit = self._compile(name, spec, srs, progress)
+            write_whole(pointer, circuit.manifest.key + "\n")
+        return circuit
+
+    def is_compiled(self, name: str) -> bool:
+        """Whether a circuit's artefacts are there and up to date. Makes nothing."""
+        spec = load_spec(name, self.project.circuits)
+        try:
+            srs = self.srs.get(spec.plonk.logrows)
+        except FedproofError:
+            return False
+        pointer = self.project.store / "recipes" / self.recipe(name, spec, srs)
+        return pointer.is_file() and self._load(pointer.read_text().strip(), srs) is not None
+
+    def _load(self, key: str, srs: Srs) -> Circuit | None:
+        """Return the stored circuit, or None where it is missing, of another format or damaged."""
+        folder = self.project.store / key
+        try:
+            manifest = Manifest.model_validate_json((folder / MANIFEST).read_text())
+            for file, digest in manifest.artefacts.items():
+                if self._sha256(folder / file) != digest:
+                    return None
+        except (OSError, ValidationError):
+            return None
+        return Circuit(folder, manifest, srs) if manifest.format == FORMAT else None
+
+    def _sha256(self, path: Path) -> str:
+        # A key of many megabytes is hashed once a process, and again when the file changes.
+        stat = path.stat()
+        state = (stat.st_size, stat.st_mtime)
+        cached = _DIGESTS.get(path)
+        if cached is None or cached[0] != state:
+            _DIGESTS[path] = cached = (state, sha256_file(path))
+        return cached[1]
+
+    # -- making it ----------------------------------------------------------------------------------
+
+    def _compile(
+        self, name: str, spec: TrainingSpec | AverageSpec, srs: Srs, progress: Stage
+    ) -> Circuit:
+        progress("export")
+        training = spec if isinstance(spec, TrainingSpec) else load_spec(spec.of, self.project.circuits)
+        assert isinstance(training, TrainingSpec)  # noqa: S101 - load_spec has checked it
+        graph = float_graph(training, self.project.root)
+        progress("lower")
+        program = build_program(spec, self.project.circuits, graph)
+        circuit = circuit_graph(program)
+        args = layout.run_args(
+            program.table_bits, spec.plonk.logrows, spec.plonk.columns, freivalds=spec.plonk.freivalds
+        )
+        inputs = {
+            "format": FORMAT,
+            "name": name,
+            "spec": spec.model_dump(mode="json"),
+            "circuit": sha256_bytes(circuit.SerializeToString(deterministic=True)),
+            "args": repr(sorted(args.items())),
+            "ezkl": version("ezkl"),
+            "srs": srs.digest,
+        }
+        key = sha256_bytes(json.dumps(inputs, sort_keys=True).encode())[:40]
+        stored = self._load(key, srs)
+        if stored is not None:
+            return stored
+        draft = self.project.store / f".draft-{key}"
+        shutil.rmtree(draft, ignore_errors=True)
+        try:
+            draft.mkdir(parents=True)
+            _save(draft / FLOAT, graph)
+            _save(draft / CIRCUIT, circuit)
+            if isinstance(spec, TrainingSpec):
+                _save(draft / REFERENCE, reference_graph(program))
+            else:
+                write_whole(
+                    draft / "declarations" / f"{spec.of}.toml",
+                    (self.project.circuits / f"{spec.of}.toml").read_text(),
+                )
+            progress("keys")
+            made = run_worker("compile", folder=str(draft), srs=str(srs.path), run_args=args)
+            progress("self-test")
+            manifest = self._manifest(name, key, spec, srs, program, args, made, draft)
+            write_whole(draft / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
+            final = self.project.store / key
+            shutil.rmtree(final, ignore_errors=True)
+            draft.rename(final)
+        except OSError as e:
+            raise TerminalError(f"cannot write the artefacts of {name!r}: {e.strerror or e}") from e
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return Circuit(final, manifest, srs)
+
+    def _manifest(
+        self,
+        name: str,
+        key: str,
+        spec: TrainingSpec | AverageSpec,
+        srs: Srs,
+        program: Program,
+        args: dict[str, Any],
+        made: dict[str, Any],
+        folder: Path,
+    ) -> Manifest:
+        committer = Committer(srs.path, spec.plonk.logrows)
+        committer.check_circuit(folder / layout.VK, folder / layout.SETTINGS)
+        slots = tuple(
+            SlotShape(
+                name=s.name,
+                length=program.slot_size(s),
+                salt=s.salt,
+                columns=committer.columns(program.slot_size(s)),
+            )
+            for s in program.slots
+        )
+        # Nothing is stored that cannot be proven and verified.
+        prover = CpuProver()
+        run = prover.prove(folder, srs.path, sample_vectors(program))
+        if run.instances != (program.lookups,) or not prover.verify(
+            folder, srs.path, run.proof, run.instances
+        ):
+            raise TerminalError(f"the self-test of {name!r} failed: its proof of sample values does not verify")
+        settings = made["settings"]
+        costs = Costs(
+            logrows=spec.plonk.logrows,
+            rows=settings["num_rows"],
+            cells=settings["total_assignments"],
+            columns=spec.plonk.columns,
+            lookups=program.lookups,
+            commitments=sum(s.columns for s in slots),
+            proof_bytes=len(run.proof),
+            proving_key_bytes=(folder / layout.PK).stat().st_size,
+            setup_s=round(made["setup_s"], 3),
+            prove_s=round(run.prove_s, 3),
+            prove_peak_bytes=run.peak_bytes,
+        )
+        artefacts = {
+            str(p.relative_to(folder)): sha256_file(p) for p in sorted(folder.rglob("*")) if p.is_file()
+        }
+        return Manifest(
+            name=name,
+            key=key,
+            spec=spec,
+            slots=slots,
+            instances=run.instances,
+            srs_digest=srs.digest,
+            development=srs.development,
+            versions=versions(),
+            run_args={k: str(v) for k, v in args.items()},
+            artefacts=artefacts,
+            costs=costs,
+        )
+
+
+_DIGESTS: dict[Path, tuple[tuple[int, float], str]] = {}
+
+
+def _save(path: Path, model: onnx.ModelProto) -> None:
+    write_whole(path, model.SerializeToString(deterministic=True))
+
+
+def compile_all(store: CircuitStore, names: list[str], progress: Callable[[str, str], None]) -> list[Circuit]:
+    """Compile several circuits, one heavy step at a time; ``progress(name, stage)`` is called as they go."""
+    made = []
+    for name in names:
+        started = time.perf_counter()
+        made.append(store.get(name, progress=lambda stage, name=name: progress(name, stage)))  # type: ignore[misc]
+        progress(name, f"ready in {time.perf_counter() - started:.1f} s")
+    return made

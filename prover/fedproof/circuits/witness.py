@@ -1,0 +1,51 @@
+"""From values of a program to the committed vectors that a prover is given."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+import numpy as np
+
+from fedproof.commitments import SCALAR_MODULUS
+from fedproof.lowering import Program, evaluate
+from fedproof.lowering.ir import IntArray
+
+
+def random_salt(count: int) -> list[int]:
+    """Uniform field elements from the operating system's generator."""
+    return [secrets.randbelow(SCALAR_MODULUS) for _ in range(count)]
+
+
+def random_small(count: int, bits: int) -> IntArray:
+    """Uniform signed integers of ``bits`` bits from the operating system's generator."""
+    half = 1 << (bits - 1)
+    return np.array([secrets.randbelow(2 * half) - half for _ in range(count)], dtype=np.int64)
+
+
+def slot_vectors(
+    program: Program, values: Mapping[int, IntArray], salts: Mapping[str, list[int]]
+) -> list[list[int]]:
+    """Committed vectors in the order of the proof; ``salts`` gives the free elements of each slot by name."""
+    vectors = []
+    for slot in program.slots:
+        vector = [int(v) for i in slot.nodes for v in values[i].ravel()]
+        salt = salts.get(slot.name, [])
+        if len(salt) != slot.salt:
+            raise AssertionError(f"slot {slot.name} takes {slot.salt} salt elements, got {len(salt)}")
+        vectors.append(vector + list(salt))
+    return vectors
+
+
+def sample_vectors(program: Program) -> list[list[int]]:
+    """Return committed vectors that satisfy any program of this package: inputs of 0 and 1, at random.
+
+    Not all zeros: ezkl 23.0.5 never returns from proving those.
+    """
+    generator = np.random.default_rng(0)
+    inputs = {
+        str(n.attr("name")): generator.integers(0, 2, n.shape, dtype=np.int64)
+        for n in program.nodes
+        if n.op == "input"
+    }
+    return slot_vectors(program, evaluate(program, inputs), {s.name: random_salt(s.salt) for s in program.slots})

@@ -1,0 +1,161 @@
+"""What an op lowering works with: the program, the values so far, and the policy for scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from fedproof.errors import CallerError
+from fedproof.lowering.gadgets import quantize, rescale
+from fedproof.lowering.ir import Node, Program
+from fedproof.lowering.numbers import Numbers
+
+#: Ops that move elements without computing on them.
+MOVES = frozenset({"transpose", "reshape", "slice", "concat"})
+
+
+class UnsupportedOp(CallerError):
+    """A node of the float graph has no exact integer meaning here."""
+
+    def __init__(self, node: onnx.NodeProto, reason: str) -> None:
+        name = node.name or (node.output[0] if node.output else "?")
+        supported = ", ".join(sorted(REGISTRY))
+        super().__init__(
+            f"cannot lower node {name!r} ({node.op_type}): {reason}", hint=f"supported ops: {supported}"
+        )
+        self.node_name = name
+        self.op_type = node.op_type
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A constant of the float graph, not yet quantised."""
+
+    values: NDArray[Any]
+
+    @property
+    def uniform(self) -> float | None:
+        """The one value of all elements, if there is one."""
+        flat = self.values.ravel()
+        return float(flat[0]) if flat.size and bool(np.all(flat == flat[0])) else None
+
+
+@dataclass(frozen=True)
+class Predicate:
+    """A comparison: true where ``mask`` is 1, or, negated, where it is 0."""
+
+    mask: Node
+    negated: bool
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Tensors side by side along ``axis``, each still at its own scale, so that each is rescaled by its own."""
+
+    parts: tuple[Node, ...]
+    axis: int
+
+
+Value = Node | Constant | Predicate | Joined
+
+
+@dataclass
+class Context:
+    """Lowering of one graph in progress."""
+
+    program: Program
+    numbers: Numbers
+    values: dict[str, Value] = field(default_factory=dict)
+    targets: set[int] = field(default_factory=set)
+    masks: dict[int, Node] = field(default_factory=dict)
+    _narrow: dict[int, Node] = field(default_factory=dict)
+
+    def tensor(self, node: onnx.NodeProto, i: int) -> Node:
+        """Input ``i`` of a float node, which must be a computed tensor."""
+        value = self.values[node.input[i]]
+        if isinstance(value, Node):
+            return value
+        if isinstance(value, Joined):
+            return self.materialise(value)
+        raise UnsupportedOp(node, f"input {node.input[i]!r} is a {type(value).__name__.lower()}, not a tensor")
+
+    def constant(self, node: onnx.NodeProto, i: int) -> NDArray[Any]:
+        """Input ``i`` of a float node, which must be a constant."""
+        value = self.values[node.input[i]]
+        if isinstance(value, Constant):
+            return value.values
+        raise UnsupportedOp(node, f"input {node.input[i]!r} must be a constant")
+
+    def is_gradient(self, x: Node) -> bool:
+        """Whether ``x`` depends on the targets."""
+        return x.id in self.targets or any(self.is_gradient(self.program.nodes[i]) for i in x.inputs)
+
+    def is_leaf(self, x: Node) -> bool:
+        """Whether ``x`` only moves elements of declared inputs."""
+        if x.op in MOVES:
+            return all(self.is_leaf(self.program.nodes[i]) for i in x.inputs)
+        return x.op in ("input", "const")
+
+    def narrow(self, x: Node, label: str, *, ranged: bool = True) -> Node:
+        """Return ``x`` rescaled to the format of its class, if it has more fractional bits than that.
+
+        Called where a tensor enters a product or a comparison, so that sums before it stay exact.
+        """
+        limit = self.numbers.gradients if self.is_gradient(x) else self.numbers.activations
+        if self.is_leaf(x) or x.scale <= limit:
+            return x
+        if x.id in self._narrow:
+            return self._narrow[x.id]
+        # A movement is undone first, so that a tensor and its transpose share one division.
+        if x.op in ("transpose", "reshape"):
+            inner = self.narrow(self.program.nodes[x.inputs[0]], label, ranged=ranged)
+            if x.op == "transpose":
+                return self.program.transpose(inner, x.attr("perm"))
+            return self.program.reshape(inner, x.shape)
+        d = rescale(self.program, x, x.scale - limit, self.numbers.range, label, ranged=ranged)
+        self._narrow[x.id] = d
+        return d
+
+    def align(self, a: Node, b: Node) -> tuple[Node, Node]:
+        """Return ``a`` and ``b`` at the larger of their scales, exactly."""
+        scale = max(a.scale, b.scale)
+        p = self.program
+        return (
+            p.times(a, 2 ** (scale - a.scale), scale),
+            p.times(b, 2 ** (scale - b.scale), scale),
+        )
+
+    def materialise(self, joined: Joined) -> Node:
+        """Return the parts as one tensor, brought exactly to the largest of their scales."""
+        scale = max(x.scale for x in joined.parts)
+        aligned = [self.program.times(x, 2 ** (scale - x.scale), scale) for x in joined.parts]
+        return self.program.concat(aligned, joined.axis)
+
+    def at_scale(self, c: Constant, scale: int) -> Node:
+        """Return a constant quantised to ``scale``."""
+        return self.program.const(quantize(c.values, scale), scale)
+
+
+Lowering = Callable[[Context, onnx.NodeProto], Value | tuple[Value, ...]]
+REGISTRY: dict[str, Lowering] = {}
+
+
+def lowers(*op_types: str) -> Callable[[Lowering], Lowering]:
+    """Register a function as the lowering of ONNX ops."""
+
+    def register(f: Lowering) -> Lowering:
+        for op in op_types:
+            REGISTRY[op] = f
+        return f
+
+    return register
+
+
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """Attributes of a float node as Python values."""
+    return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}

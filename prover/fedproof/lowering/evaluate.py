@@ -1,0 +1,107 @@
+"""Evaluate an integer program in numpy, exactly, hints included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from fedproof.errors import CallerError
+from fedproof.lowering.ir import IntArray, Node, Program
+
+
+def div_round(x: IntArray, q: int) -> IntArray:
+    """``x / 2**q`` rounded half up (towards +infinity at ties)."""
+    return (x + (1 << (q - 1))) >> q
+
+
+def honest_hint(node: Node, x: IntArray) -> IntArray:
+    """Return what an honest prover supplies for a hint of ``x``."""
+    kind = node.attr("kind")
+    if kind == "div_round":
+        return div_round(x, node.attr("q"))
+    if kind == "positive":
+        return (x > 0).astype(np.int64)
+    if kind == "high_limb":
+        return (x + node.attr("offset")) >> int(node.attr("q"))
+    raise AssertionError(f"lowering bug: unknown hint {kind}")
+
+
+def apply(p: Program, node: Node, args: list[IntArray]) -> IntArray:
+    """One ordinary node, given the values of its inputs."""
+    match node.op:
+        case "const":
+            return p.constants[node.id]
+        case "add":
+            return args[0] + args[1]
+        case "sub":
+            return args[0] - args[1]
+        case "mul":
+            return args[0] * args[1]
+        case "times":
+            return args[0] * np.int64(node.attr("factor"))
+        case "restate":
+            return args[0]
+        case "matmul":
+            return args[0] @ args[1]
+        case "transpose":
+            return args[0].transpose(node.attr("perm"))
+        case "reshape":
+            return args[0].reshape(node.shape)
+        case "slice":
+            index = [slice(None)] * args[0].ndim
+            index[node.attr("axis")] = slice(node.attr("start"), node.attr("stop"))
+            return args[0][tuple(index)]
+        case "concat":
+            return np.concatenate(args, axis=node.attr("axis"))
+        case "sum":
+            return args[0].sum(axis=node.attr("axes"), keepdims=node.attr("keepdims"))
+        case "hint":
+            return honest_hint(node, args[0])
+    raise AssertionError(f"lowering bug: unknown op {node.op}")
+
+
+def evaluate(p: Program, inputs: Mapping[str, IntArray], *, check: bool = True) -> dict[int, IntArray]:
+    """Values of every node, by id.
+
+    ``inputs`` maps each declared input to an int64 array of its shape. With ``check`` (the default) a
+    value that breaks a range check raises :class:`CallerError` naming the tensor, the element, the value and
+    the limits: no proof of it can exist.
+    """
+    values: dict[int, IntArray] = {}
+    for node in p.nodes:
+        if node.op == "input":
+            values[node.id] = _declared(node, inputs)
+        else:
+            values[node.id] = apply(p, node, [values[i] for i in node.inputs])
+    if check:
+        for c in p.checks:
+            x = values[c.node]
+            bad = np.flatnonzero((x + c.offset < 0) | (x + c.offset >= 2**p.table_bits))
+            if bad.size:
+                where = tuple(int(i) for i in np.unravel_index(bad[0], x.shape))
+                raise CallerError(
+                    f"{c.label}: element {where} is {int(x.ravel()[bad[0]])}, outside "
+                    f"[{-c.offset}, {2**p.table_bits - c.offset}); {bad.size} of {x.size} elements are",
+                    hint="a smaller learning rate, smaller inputs or a wider range for this tensor",
+                )
+    return values
+
+
+def _declared(node: Node, inputs: Mapping[str, IntArray]) -> IntArray:
+    name = node.attr("name")
+    if name not in inputs:
+        raise CallerError(f"input {name!r} is missing; given: {sorted(inputs)}")
+    x = np.asarray(inputs[name])
+    if x.shape != node.shape:
+        raise CallerError(f"input {name!r} has shape {x.shape}, the circuit takes {node.shape}")
+    if x.dtype != np.int64:
+        raise CallerError(f"input {name!r} has type {x.dtype}, the integer program takes int64")
+    bad = np.flatnonzero((x < -node.bound) | (x >= node.bound))
+    if bad.size:
+        where = tuple(int(i) for i in np.unravel_index(bad[0], x.shape))
+        raise CallerError(
+            f"input {name!r}: element {where} is {int(x.ravel()[bad[0]])}, outside "
+            f"[{-node.bound}, {node.bound}) at {node.scale} fractional bits"
+        )
+    return x

@@ -1,0 +1,284 @@
+"""The integer program: what a float graph means once every number is an integer.
+
+A program is a list of nodes in single static assignment. A node's tensor holds integers; the real number
+it stands for is ``integer / 2**scale``. Ordinary nodes are linear or bilinear and exact. What is not
+(a division, a comparison) enters as a *hint*: a tensor the prover supplies, pinned down by *range checks*.
+The reference graph computes hints, the circuit graph reads them from a committed vector, and both agree
+because the checks leave one value only (docs/circuits.md has the argument for each gadget).
+
+Every node carries ``bound``, a bound on the absolute value of its integers that follows from the declared
+ranges. It proves that int64 arithmetic does not overflow and that nothing wraps around in the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedproof.errors import CallerError
+
+IntArray = NDArray[np.int64]
+Shape = tuple[int, ...]
+
+#: int64 arithmetic of the reference must not overflow; the scalar field (254 bits) is far above it.
+MAX_BOUND = 2**62
+
+
+@dataclass(frozen=True)
+class Node:
+    """One tensor of the program, and the operation that gives it."""
+
+    id: int
+    op: str
+    inputs: tuple[int, ...]
+    attrs: tuple[tuple[str, Any], ...]
+    shape: Shape
+    scale: int
+    bound: int
+    label: str
+
+    def attr(self, name: str) -> Any:  # noqa: ANN401 - attributes are heterogeneous by nature
+        """Value of the attribute ``name``."""
+        return dict(self.attrs)[name]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Check:
+    """The claim that every element of ``node``, plus ``offset``, lies in the table ``[0, 2**table_bits)``."""
+
+    node: int
+    offset: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One committed vector of the circuit: the tensors it is made of, flat and in order, then its salt.
+
+    ``salt`` elements follow the tensors. They are free field elements unless a tensor of the
+    program ranges over them.
+    """
+
+    name: str
+    nodes: tuple[int, ...]
+    salt: int
+
+
+@dataclass
+class Program:
+    """An integer program under construction, or complete.
+
+    ``table_bits`` is the width w of the lookup table: one lookup proves membership in ``[0, 2**w)``.
+    """
+
+    table_bits: int
+    nodes: list[Node] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
+    constants: dict[int, IntArray] = field(default_factory=dict)
+    _interned: dict[Any, int] = field(default_factory=dict, repr=False)
+
+    # -- construction -------------------------------------------------------------------------------
+
+    def _new(
+        self,
+        op: str,
+        inputs: Sequence[Node],
+        shape: Shape,
+        scale: int,
+        bound: int,
+        label: str = "",
+        unique: object = None,
+        **attrs: object,
+    ) -> Node:
+        """Append a node, or return the equal one that is there already."""
+        if bound > MAX_BOUND:
+            raise CallerError(
+                f"a value of {label or op} can reach {bound:.3g}, beyond the limit of 2^62",
+                hint="fewer fractional bits or a smaller batch keep intermediate values in range",
+            )
+        key = (op, tuple(n.id for n in inputs), tuple(sorted(attrs.items())), scale, shape, unique)
+        if key in self._interned:
+            return self.nodes[self._interned[key]]
+        node = Node(
+            len(self.nodes),
+            op,
+            tuple(n.id for n in inputs),
+            tuple(sorted(attrs.items())),
+            shape,
+            scale,
+            bound,
+            label,
+        )
+        self.nodes.append(node)
+        self._interned[key] = node.id
+        return node
+
+    def input(self, name: str, shape: Shape, scale: int, bits: int) -> Node:
+        """Return the declared input ``name``, signed, of at most ``bits`` bits."""
+        return self._new("input", (), shape, scale, 2 ** (bits - 1), name, name=name)
+
+    def const(self, values: IntArray, scale: int) -> Node:
+        """Return a constant tensor."""
+        values = np.asarray(values, dtype=np.int64)
+        bound = int(np.abs(values).max(initial=0))
+        node = self._new("const", (), values.shape, scale, bound, unique=values.tobytes())
+        self.constants[node.id] = values
+        return node
+
+    def hint(self, kind: str, x: Node, shape: Shape, scale: int, bound: int, label: str, **attrs: int) -> Node:
+        """Return a tensor that the prover supplies, computed honestly as ``kind`` of ``x``.
+
+        Kinds: ``div_round`` (x / 2**q rounded half up), ``positive`` (1 where x > 0, else 0),
+        ``high_limb`` (x >> q).
+        """
+        return self._new("hint", (x,), shape, scale, bound, label, kind=kind, **attrs)
+
+    def add(self, a: Node, b: Node) -> Node:
+        """``a + b``, broadcast; the scales must agree."""
+        return self._new("add", (a, b), _broadcast(a, b), _same_scale(a, b), a.bound + b.bound)
+
+    def sub(self, a: Node, b: Node) -> Node:
+        """``a - b``, broadcast; the scales must agree."""
+        return self._new("sub", (a, b), _broadcast(a, b), _same_scale(a, b), a.bound + b.bound)
+
+    def mul(self, a: Node, b: Node) -> Node:
+        """Elementwise product, broadcast; scales add."""
+        return self._new("mul", (a, b), _broadcast(a, b), a.scale + b.scale, a.bound * b.bound)
+
+    def times(self, a: Node, factor: int, scale: int | None = None) -> Node:
+        """Multiply by an integer constant; ``scale`` restates the scale of the result (default: kept)."""
+        scale = a.scale if scale is None else scale
+        if factor == 1:
+            return self.restate(a, scale)
+        return self._new("times", (a,), a.shape, scale, a.bound * abs(factor), factor=factor)
+
+    def restate(self, a: Node, scale: int) -> Node:
+        """Reinterpret the same integers at another scale: a multiplication by a power of two, for free."""
+        return a if scale == a.scale else self._new("restate", (a,), a.shape, scale, a.bound)
+
+    def matmul(self, a: Node, b: Node) -> Node:
+        """Matrix product of two matrices; scales add."""
+        if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[1] != b.shape[0]:
+            raise CallerError(f"cannot multiply matrices of shapes {a.shape} and {b.shape}")
+        shape = (a.shape[0], b.shape[1])
+        return self._new("matmul", (a, b), shape, a.scale + b.scale, a.shape[1] * a.bound * b.bound)
+
+    def transpose(self, a: Node, perm: tuple[int, ...]) -> Node:
+        """Permute the axes."""
+        if perm == tuple(range(len(perm))):
+            return a
+        source = self.nodes[a.inputs[0]] if a.op == "transpose" else None
+        if source is not None:
+            inner = a.attr("perm")
+            return self.transpose(source, tuple(inner[p] for p in perm))
+        return self._new("transpose", (a,), tuple(a.shape[p] for p in perm), a.scale, a.bound, perm=perm)
+
+    def reshape(self, a: Node, shape: Shape) -> Node:
+        """Same elements, another shape."""
+        if shape == a.shape:
+            return a
+        if prod(shape) != a.size:
+            raise CallerError(f"cannot reshape {a.shape} to {shape}")
+        source = self.nodes[a.inputs[0]] if a.op == "reshape" else a
+        return source if source.shape == shape else self._new("reshape", (source,), shape, a.scale, a.bound)
+
+    def flatten(self, a: Node) -> Node:
+        """Return all elements in one axis."""
+        return self.reshape(a, (a.size,))
+
+    def slice(self, a: Node, axis: int, start: int, stop: int) -> Node:
+        """Elements ``start:stop`` along one axis."""
+        if not 0 <= start < stop <= a.shape[axis]:
+            raise CallerError(f"cannot slice {start}:{stop} from axis {axis} of {a.shape}")
+        if (start, stop) == (0, a.shape[axis]):
+            return a
+        shape = tuple(stop - start if i == axis else n for i, n in enumerate(a.shape))
+        return self._new("slice", (a,), shape, a.scale, a.bound, axis=axis, start=start, stop=stop)
+
+    def concat(self, parts: Sequence[Node], axis: int) -> Node:
+        """Join along one axis; the scales must agree."""
+        if len(parts) == 1:
+            return parts[0]
+        scale = parts[0].scale
+        for p in parts[1:]:
+            _same_scale(parts[0], p)
+        size = sum(p.shape[axis] for p in parts)
+        shape = tuple(size if i == axis else n for i, n in enumerate(parts[0].shape))
+        return self._new("concat", parts, shape, scale, max(p.bound for p in parts), axis=axis)
+
+    def sum(self, a: Node, axes: tuple[int, ...], *, keepdims: bool) -> Node:
+        """Sum over ``axes``."""
+        count = prod(a.shape[i] for i in axes)
+        kept = tuple(1 if i in axes else n for i, n in enumerate(a.shape))
+        shape = kept if keepdims else tuple(n for i, n in enumerate(a.shape) if i not in axes)
+        return self._new("sum", (a,), shape, a.scale, a.bound * count, axes=axes, keepdims=keepdims)
+
+    def check(self, node: Node, offset: int, label: str) -> None:
+        """Demand that ``node + offset`` lies in the table, elementwise."""
+        claim = Check(node.id, offset, label)
+        if claim not in self.checks:
+            self.checks.append(claim)
+
+    def slot(self, name: str, nodes: Sequence[Node], salt: int) -> None:
+        """Declare the next committed vector."""
+        self.slots.append(Slot(name, tuple(n.id for n in nodes), salt))
+
+    # -- questions ----------------------------------------------------------------------------------
+
+    @property
+    def hints(self) -> list[Node]:
+        """All hints, in order."""
+        return [n for n in self.nodes if n.op == "hint"]
+
+    @property
+    def lookups(self) -> int:
+        """Number of table lookups; also the circuit's one public instance."""
+        return sum(self.nodes[c.node].size for c in self.checks)
+
+    def slot_size(self, slot: Slot) -> int:
+        """Length of a committed vector, salt included."""
+        return sum(self.nodes[i].size for i in slot.nodes) + slot.salt
+
+    def prune(self) -> Program:
+        """Return the same program without nodes that no check or slot depends on."""
+        wanted: set[int] = set()
+        stack = [c.node for c in self.checks] + [i for s in self.slots for i in s.nodes]
+        while stack:
+            i = stack.pop()
+            if i not in wanted:
+                wanted.add(i)
+                stack.extend(self.nodes[i].inputs)
+        new = {old: k for k, old in enumerate(sorted(wanted))}
+        pruned = Program(self.table_bits)
+        for old, k in new.items():
+            n = self.nodes[old]
+            inputs = tuple(new[i] for i in n.inputs)
+            pruned.nodes.append(Node(k, n.op, inputs, n.attrs, n.shape, n.scale, n.bound, n.label))
+        pruned.checks = [Check(new[c.node], c.offset, c.label) for c in self.checks]
+        pruned.slots = [Slot(s.name, tuple(new[i] for i in s.nodes), s.salt) for s in self.slots]
+        pruned.constants = {new[i]: v for i, v in self.constants.items() if i in new}
+        return pruned
+
+
+def _broadcast(a: Node, b: Node) -> Shape:
+    try:
+        return tuple(np.broadcast_shapes(a.shape, b.shape))
+    except ValueError as e:
+        raise CallerError(f"shapes {a.shape} and {b.shape} do not broadcast") from e
+
+
+def _same_scale(a: Node, b: Node) -> int:
+    if a.scale != b.scale:
+        raise AssertionError(f"lowering bug: scales {a.scale} and {b.scale} meet unaligned")
+    return a.scale

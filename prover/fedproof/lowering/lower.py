@@ -1,0 +1,48 @@
+"""From a float ONNX graph to an integer program."""
+
+from __future__ import annotations
+
+import onnx
+
+import fedproof.lowering.ops  # noqa: F401 - importing it fills the registry
+from fedproof.errors import CallerError
+from fedproof.lowering.context import REGISTRY, Constant, Context, Joined, UnsupportedOp
+from fedproof.lowering.ir import Node
+
+
+def lower_graph(ctx: Context, graph: onnx.GraphProto, inputs: dict[str, Node]) -> dict[str, Node | Joined]:
+    """Lower every node of ``graph``; return its outputs by name.
+
+    ``inputs`` gives the program's tensor for each graph input. Raises :class:`UnsupportedOp` at the first node
+    without a lowering, :class:`CallerError` where shapes do not match.
+    """
+    for tensor in graph.initializer:
+        ctx.values[tensor.name] = Constant(onnx.numpy_helper.to_array(tensor))
+    for declared in graph.input:
+        if declared.name in ctx.values:
+            continue
+        if declared.name not in inputs:
+            raise CallerError(f"graph input {declared.name!r} is none of {sorted(inputs)}")
+        shape = tuple(d.dim_value for d in declared.type.tensor_type.shape.dim)
+        if shape != inputs[declared.name].shape:
+            raise CallerError(
+                f"graph input {declared.name!r} has shape {shape}, the circuit has {inputs[declared.name].shape}"
+            )
+        ctx.values[declared.name] = inputs[declared.name]
+    for node in graph.node:
+        lowering = REGISTRY.get(node.op_type)
+        if node.op_type == "Constant":
+            ctx.values[node.output[0]] = Constant(onnx.numpy_helper.to_array(node.attribute[0].t))
+        elif lowering is None:
+            raise UnsupportedOp(node, "no lowering for this op")
+        else:
+            result = lowering(ctx, node)
+            values = result if isinstance(result, tuple) else (result,)
+            ctx.values.update(zip(node.output, values, strict=True))
+    outputs: dict[str, Node | Joined] = {}
+    for out in graph.output:
+        value = ctx.values[out.name]
+        if not isinstance(value, Node | Joined):
+            raise CallerError(f"graph output {out.name!r} does not depend on the inputs")
+        outputs[out.name] = value
+    return outputs

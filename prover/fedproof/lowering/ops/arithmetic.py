@@ -1,0 +1,102 @@
+"""Add, Sub, Mul, Div, Neg, Pow: elementwise arithmetic. Powers of two cost nothing: they restate the scale."""
+
+from __future__ import annotations
+
+from math import floor, frexp, log2
+
+import onnx
+
+from fedproof.lowering.context import Constant, Context, Joined, UnsupportedOp, Value, lowers
+from fedproof.lowering.ir import Node
+
+
+def add_values(ctx: Context, node: onnx.NodeProto, a: Value, b: Value, *, subtract: bool = False) -> Node:
+    """Sum or difference of two values, brought exactly to the larger scale. A constant takes the tensor's."""
+    a, b = (ctx.materialise(v) if isinstance(v, Joined) else v for v in (a, b))
+    match a, b:
+        case Node(), Node():
+            x, y = ctx.align(a, b)
+        case Node(), Constant():
+            x, y = a, ctx.at_scale(b, a.scale)
+        case Constant(), Node():
+            x, y = ctx.at_scale(a, b.scale), b
+        case _:
+            raise UnsupportedOp(node, "at least one operand must be a tensor")
+    return ctx.program.sub(x, y) if subtract else ctx.program.add(x, y)
+
+
+@lowers("Add")
+def add(ctx: Context, node: onnx.NodeProto) -> Value:
+    """``a + b``."""
+    return add_values(ctx, node, ctx.values[node.input[0]], ctx.values[node.input[1]])
+
+
+@lowers("Sub")
+def sub(ctx: Context, node: onnx.NodeProto) -> Value:
+    """``a - b``."""
+    return add_values(ctx, node, ctx.values[node.input[0]], ctx.values[node.input[1]], subtract=True)
+
+
+def scale_by(ctx: Context, node: onnx.NodeProto, x: Node, c: float) -> Node:
+    """``c * x``: free for a power of two; else c is rounded to ``numbers.constants`` significant bits."""
+    if c == 0:
+        raise UnsupportedOp(node, "a product with the constant 0 is not a computation worth proving")
+    mantissa, exponent = frexp(abs(c))
+    if mantissa == 0.5:
+        y = ctx.program.restate(x, x.scale - (exponent - 1))
+        return y if c > 0 else ctx.program.times(y, -1)
+    shift = ctx.numbers.constants - 1 - floor(log2(abs(c)))
+    m = floor(c * 2.0**shift + 0.5)
+    while m % 2 == 0:
+        m, shift = m // 2, shift - 1
+    return ctx.program.times(x, m, x.scale + shift)
+
+
+@lowers("Mul")
+def mul(ctx: Context, node: onnx.NodeProto) -> Value:
+    """``a * b``: by a constant, or elementwise with wide operands rescaled first."""
+    a, b = ctx.values[node.input[0]], ctx.values[node.input[1]]
+    if isinstance(a, Constant):
+        a, b = b, a
+    if isinstance(a, Joined) and isinstance(b, Constant) and b.uniform is not None:
+        c = b.uniform
+        return Joined(tuple(scale_by(ctx, node, x, c) for x in a.parts), a.axis)
+    a, b = (ctx.materialise(v) if isinstance(v, Joined) else v for v in (a, b))
+    if isinstance(a, Node) and isinstance(b, Constant):
+        if b.uniform is not None:
+            if b.values.shape and len(b.values.shape) > len(a.shape):
+                raise UnsupportedOp(node, "broadcasting a tensor to the shape of a constant")
+            return scale_by(ctx, node, a, b.uniform)
+        return ctx.program.mul(ctx.narrow(a, node.output[0]), ctx.at_scale(b, ctx.numbers.constants))
+    if isinstance(a, Node) and isinstance(b, Node):
+        label = node.output[0]
+        return ctx.program.mul(ctx.narrow(a, f"{label} left"), ctx.narrow(b, f"{label} right"))
+    raise UnsupportedOp(node, "operands must be tensors or constants")
+
+
+@lowers("Div")
+def div(ctx: Context, node: onnx.NodeProto) -> Value:
+    """``a / c`` for a constant c."""
+    c = Constant(ctx.constant(node, 1)).uniform
+    if c is None or c == 0:
+        raise UnsupportedOp(node, "the divisor must be one non-zero constant")
+    return scale_by(ctx, node, ctx.tensor(node, 0), 1.0 / c)
+
+
+@lowers("Neg")
+def neg(ctx: Context, node: onnx.NodeProto) -> Value:
+    """``-a``."""
+    return ctx.program.times(ctx.tensor(node, 0), -1)
+
+
+@lowers("Pow")
+def power(ctx: Context, node: onnx.NodeProto) -> Value:
+    """``a ** c`` for c = 1 or 2."""
+    x = ctx.tensor(node, 0)
+    c = Constant(ctx.constant(node, 1)).uniform
+    if c == 1:
+        return x
+    if c == 2:
+        x = ctx.narrow(x, node.output[0])
+        return ctx.program.mul(x, x)
+    raise UnsupportedOp(node, f"exponent {c} (1 and 2 are supported)")

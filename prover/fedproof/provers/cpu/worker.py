@@ -1,0 +1,160 @@
+"""The worker's side of the CPU backend. Run as ``python -m fedproof.provers.cpu.worker REQUEST ANSWER``.
+
+Reads a task from one JSON file and writes the answer to another. It is a process of its own so that a
+panic in ezkl or an out-of-memory kill ends the task and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fedproof.circuits import layout
+from fedproof.commitments.field import SCALAR_MODULUS
+from fedproof.errors import FedproofError
+from fedproof.files import write_whole
+from fedproof.provers.base import WitnessRejected
+
+Request = dict[str, Any]
+PROOF_VERSION = "23.0.5"
+
+
+def felt(value: int) -> str:
+    """Return a field element as ezkl's hex: 32 bytes, little-endian. Numbers in JSON would pass through floats."""
+    return (value % SCALAR_MODULUS).to_bytes(32, "little").hex()
+
+
+def compile_task(request: Request) -> dict[str, Any]:
+    """Lay out a circuit, make its keys, its verifiers."""
+    folder, srs = Path(request["folder"]), Path(request["srs"])
+    settings = layout.lay_out(folder, request["run_args"])
+    started = time.perf_counter()
+    layout.make_keys(folder, srs)
+    setup_s = time.perf_counter() - started
+    layout.write_verifiers(folder, srs)
+    return {"settings": settings, "setup_s": setup_s}
+
+
+def costs_task(request: Request) -> dict[str, Any]:
+    """Lay out a circuit without keys."""
+    return {"settings": layout.lay_out(Path(request["folder"]), request["run_args"])}
+
+
+def witness_task(request: Request) -> dict[str, Any]:
+    """Compute a witness; return its outputs as integers."""
+    import ezkl  # noqa: PLC0415
+
+    witness = _witness(request)
+    if "expose" in request:
+        ezkl.mock(str(Path(request["scratch"]) / "witness.json"), str(Path(request["folder"]) / layout.COMPILED))
+    return {"outputs": [[_integer(v) for v in out] for out in witness["outputs"]]}
+
+
+def _witness(request: Request) -> dict[str, Any]:
+    import ezkl  # noqa: PLC0415
+
+    folder, scratch = Path(request["folder"]), Path(request["scratch"])
+    data = scratch / "input.json"
+    data.write_text(json.dumps({"input_data": [[felt(int(v)) for v in slot] for slot in request["slots"]]}))
+    try:
+        witness: dict[str, Any] = ezkl.gen_witness(
+            str(data), str(folder / layout.COMPILED), str(scratch / "witness.json")
+        )
+    except RuntimeError as e:
+        raise WitnessRejected(f"the circuit cannot be satisfied by these values: {e}") from e
+    return witness
+
+
+def prove_task(request: Request) -> dict[str, Any]:
+    """Witness and proof."""
+    import ezkl  # noqa: PLC0415
+
+    folder, scratch = Path(request["folder"]), Path(request["scratch"])
+    started = time.perf_counter()
+    _witness(request)
+    witness_s = time.perf_counter() - started
+    started = time.perf_counter()
+    try:
+        ezkl.prove(
+            str(scratch / "witness.json"),
+            str(folder / layout.COMPILED),
+            str(folder / layout.PK),
+            str(scratch / "proof.json"),
+            request["srs"],
+        )
+    except RuntimeError as e:
+        raise WitnessRejected(f"ezkl made no proof of these values: {e}") from e
+    proof = json.loads((scratch / "proof.json").read_text())
+    return {
+        "proof": proof["hex_proof"].removeprefix("0x"),
+        "instances": [_integer(v) for column in proof["instances"] for v in column],
+        "witness_s": witness_s,
+        "prove_s": time.perf_counter() - started,
+        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def verify_task(request: Request) -> dict[str, Any]:
+    """Check a proof."""
+    import ezkl  # noqa: PLC0415
+
+    folder, scratch = Path(request["folder"]), Path(request["scratch"])
+    raw = bytes.fromhex(request["proof"])
+    path = scratch / "proof.json"
+    path.write_text(
+        json.dumps(
+            {
+                "protocol": None,
+                "instances": [[felt(int(v)) for v in request["instances"]]],
+                "proof": list(raw),
+                "hex_proof": "0x" + raw.hex(),
+                "split": None,
+                "pretty_public_inputs": None,
+                "timestamp": None,
+                "version": PROOF_VERSION,
+            }
+        )
+    )
+    try:
+        valid = ezkl.verify(
+            str(path), str(folder / layout.SETTINGS), str(folder / layout.VK), request["srs"]
+        )
+    except RuntimeError:
+        # ezkl raises for a proof that does not parse or does not hold; it has no other answer for either.
+        valid = False
+    return {"valid": bool(valid)}
+
+
+def _integer(felt_hex: str) -> int:
+    return int.from_bytes(bytes.fromhex(felt_hex), "little")
+
+
+TASKS: dict[str, Callable[[Request], dict[str, Any]]] = {
+    "compile": compile_task,
+    "costs": costs_task,
+    "prove": prove_task,
+    "verify": verify_task,
+    "witness": witness_task,
+}
+
+
+def main(request_path: str, answer_path: str) -> None:
+    """Run one task."""
+    request: Request = json.loads(Path(request_path).read_text())
+    try:
+        answer = TASKS[request["task"]](request)
+    except FedproofError as e:
+        answer = {"error": type(e).__name__, "message": str(e)}
+    # The end of the process: whatever happened becomes an answer, a panic of ezkl (a BaseException) too.
+    except BaseException as e:  # noqa: BLE001
+        answer = {"error": "TerminalError", "message": f"{request['task']}: {type(e).__name__}: {e}"}
+    write_whole(Path(answer_path), json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])
