@@ -13,6 +13,7 @@ import psutil
 import pytest
 from chain_world import free_port
 
+from fedproof.chain.accounts import DEVNET_ACCOUNTS, devnet_account
 from fedproof.chain.devnet import Devnet
 from fedproof.errors import CallerError, RetryableError
 
@@ -42,6 +43,16 @@ def test_up_status_down(devnet):
     assert [chain.state for chain in devnet.down()] == ["stopped", "stopped"]
     assert states(devnet) == ["stopped", "stopped"]
     assert not any(psutil.pid_exists(chain.pid) for chain in first if chain.pid)
+
+
+def test_accounts_are_funded_and_more_can_be(devnet):
+    devnet.up()
+    client = devnet.client("l1")
+    assert client.balance(devnet_account(DEVNET_ACCOUNTS - 1).address) == 10**24
+    further = devnet_account(DEVNET_ACCOUNTS + 5).address
+    assert client.balance(further) == 0
+    devnet.fund("l1", further, 10**18)
+    assert client.balance(further) == 10**18
 
 
 def test_it_listens_on_loopback_only(devnet):
@@ -97,6 +108,7 @@ def test_it_outlives_the_process_that_started_it(devnet):
     ports = f"l2_port={devnet.ports['l2']}, l1_port={devnet.ports['l1']}"
     script = f"""
 from pathlib import Path
+from fedproof.chain.accounts import DEVNET_ACCOUNTS, devnet_account
 from fedproof.chain.devnet import Devnet
 Devnet(Path({str(devnet.folder)!r}), {ports}).up()
 """

@@ -21,9 +21,10 @@ from typing import Literal
 
 import psutil
 from filelock import FileLock, Timeout
+from web3.types import RPCEndpoint
 
 from fedproof.chain.accounts import DEVNET_ACCOUNTS, DEVNET_MNEMONIC
-from fedproof.chain.client import ChainClient
+from fedproof.chain.client import ChainClient, checksum
 from fedproof.chain.files import write_atomically
 from fedproof.chain.networks import Chain, Network, Side, network
 from fedproof.chain.places import build_root, node_modules
@@ -135,6 +136,15 @@ class Devnet:
     def client(self, side: Side) -> ChainClient:
         """A client without an account. Raises RetryableError when the chain does not answer."""
         return ChainClient(self.network.chain(side), self.url(side)).connect()
+
+    def fund(self, side: Side, address: str, wei: int = 10**21) -> None:
+        """Set the balance of ``address``, for accounts beyond the funded ones. A devnet's privilege."""
+        client = self.client(side)
+        answer = client.w3.provider.make_request(
+            RPCEndpoint("anvil_setBalance"), [checksum(address), hex(wei)]
+        )
+        if "error" in answer:
+            raise TerminalError(f"the devnet's {side} does not set balances: {answer['error']}")
 
     def log(self, side: Side) -> Path:
         """Where the chain's output goes."""
