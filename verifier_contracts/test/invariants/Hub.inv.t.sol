@@ -83,4 +83,29 @@ contract HubInvariants is Test {
         (uint256 held, uint256 owed, uint256 locked) = handler.money();
         vm.assertEq(held, owed + locked);
     }
+
+    /// @dev Guards against invariants that hold because nothing ever happens.
+    function test_theHandlerCarriesRoundsThrough() external {
+        for (uint64 round = 1; round <= 2; ++round) {
+            handler.open();
+            handler.advance(5);
+            handler.advance(5);
+            handler.leaveOut(round);
+            handler.replay(0);
+            handler.forge(5, 1);
+            handler.advance(5);
+            vm.assertEq(handler.finalizations(round), 1);
+            handler.finalizeAgain(round - 1, 5);
+            handler.relay(round - 1);
+        }
+        vm.assertEq(handler.relayed().length, 2);
+        vm.assertEq(handler.expectedModel(), 1010);
+        handler.rollBack(0);
+        vm.assertEq(handler.expectedModel(), 1005);
+        handler.withdraw(0);
+        (uint256 held, uint256 owed, uint256 locked) = handler.money();
+        vm.assertEq(held, 4 * 0.01 ether);
+        vm.assertEq(held, owed + locked);
+        vm.assertEq(bytes(handler.breach()).length, 0, handler.breach());
+    }
 }
