@@ -8,11 +8,11 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fedproof.chain.client import ChainClient
-from fedproof.chain.files import write_atomically
 from fedproof.chain.journal import CallRecord, ContractRecord
 from fedproof.chain.networks import Network, network
 from fedproof.chain.places import build_root
 from fedproof.errors import CallerError, TerminalError
+from fedproof.files import write_whole
 from fedproof.relay.layerzero.stack import LayerZeroStack
 
 Abi = list[dict[str, Any]]
@@ -142,7 +142,7 @@ class Deployment(_Frozen):
     def write(self, folder: Path | None = None) -> Path:
         """Write the record; its path."""
         path = deployment_path(self.name, folder)
-        write_atomically(path, self.model_dump_json(indent=1) + "\n")
+        write_whole(path, self.model_dump_json(indent=1) + "\n")
         return path
 
 

@@ -25,10 +25,10 @@ from web3.types import RPCEndpoint
 
 from fedproof.chain.accounts import DEVNET_ACCOUNTS, DEVNET_MNEMONIC
 from fedproof.chain.client import ChainClient, checksum
-from fedproof.chain.files import write_atomically
 from fedproof.chain.networks import Chain, Network, Side, network
 from fedproof.chain.places import build_root, node_modules
 from fedproof.errors import CallerError, FedproofError, RetryableError, TerminalError
+from fedproof.files import write_whole
 
 HARDFORK = "cancun"
 """The instruction set both chains run; the contracts are compiled for the same."""
@@ -199,7 +199,7 @@ class Devnet:
         except psutil.Error:
             raise TerminalError(f"anvil ended at once; see {self.log(side)}") from None
         record = _Process(pid=process.pid, started=started, port=port, hardfork=self.hardfork)
-        write_atomically(self._record(side), json.dumps(asdict(record)))
+        write_whole(self._record(side), json.dumps(asdict(record)))
 
     def _await(self, side: Side) -> None:
         deadline = time.monotonic() + _START_S

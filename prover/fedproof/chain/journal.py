@@ -15,8 +15,8 @@ from web3.contract.contract import ContractFunction
 
 from fedproof.chain.artefacts import Artefact
 from fedproof.chain.client import ChainClient, Receipt, Signed
-from fedproof.chain.files import write_atomically
 from fedproof.errors import TerminalError
+from fedproof.files import write_whole
 
 Progress = Callable[[str], None]
 
@@ -88,7 +88,7 @@ class Journal:
             ) from error
 
     def _write(self) -> None:
-        write_atomically(self.path, self._pages.model_dump_json(indent=1))
+        write_whole(self.path, self._pages.model_dump_json(indent=1))
 
     def _side(self, client: ChainClient) -> _Side:
         key = str(client.connect().chain.chain_id)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from fedproof.errors import CallerError
+from fedproof.project import Project
 
 _CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -25,11 +26,13 @@ def contracts_root() -> Path:
 
 
 def build_root() -> Path:
-    """Folder of everything generated: ``FEDPROOF_BUILD``, else ``build`` of the checkout (or of here)."""
+    """Folder of everything generated: ``FEDPROOF_BUILD``, else ``build`` of the project or checkout."""
     if chosen := os.environ.get("FEDPROOF_BUILD"):
         return Path(chosen).resolve()
-    home = _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
-    return home / "build"
+    try:
+        return Project.find().build
+    except CallerError:
+        return (_CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()) / "build"
 
 
 def node_modules(root: Path | None = None) -> Path:

@@ -18,9 +18,9 @@ from filelock import FileLock
 from solcx.exceptions import SolcError
 
 from fedproof.chain.artefacts import Artefact, hex_bytes
-from fedproof.chain.files import write_atomically
 from fedproof.chain.places import build_root, contracts_root, node_modules
 from fedproof.errors import CallerError, TerminalError
+from fedproof.files import write_whole
 
 _CACHE_FORMAT = 1
 
@@ -100,7 +100,7 @@ def _compile(root: Path, sources: dict[str, str], cache: Path | None) -> Contrac
         if output is None:
             output = _own_contracts(_run_compiler(root, request), sources)
             body = json.dumps(output, sort_keys=True)
-            write_atomically(entry, json.dumps({"sha256": _digest(body), "body": body}))
+            write_whole(entry, json.dumps({"sha256": _digest(body), "body": body}))
     return Contracts({name: _artefact(name, item) for name, item in output.items()})
 
 
