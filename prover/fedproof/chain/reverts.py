@@ -25,7 +25,7 @@ _PANICS = {
 }
 
 
-class ContractRejected(TerminalError):  # noqa: N818 - says what happened, like its siblings
+class ContractRejected(TerminalError):
     """A contract reverted: error ``name`` with arguments ``args_``; ``data`` is what it returned."""
 
     def __init__(self, name: str, args_: Mapping[str, Any], *, data: bytes = b"", during: str = "") -> None:

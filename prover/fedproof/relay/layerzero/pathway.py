@@ -35,7 +35,7 @@ _NO_OPTIONAL_DVNS = 255  # 0 would mean "LayerZero's default", which may name DV
 _ZERO = "0x" + "00" * 20
 
 
-class InsecureRelay(TerminalError):  # noqa: N818 - says what is the matter, like its siblings
+class InsecureRelay(TerminalError):
     """The relay's configuration is not the pinned one; ``problems`` lists what is wrong."""
 
     def __init__(self, problems: list[str]) -> None:

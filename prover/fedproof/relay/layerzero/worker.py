@@ -31,7 +31,7 @@ _EXECUTE_OVERHEAD = 150_000  # the executor's own work around the receiver, and 
 _NIL_HASH = b"\xff" * 32
 
 
-class WorkerFailed(TerminalError):  # noqa: N818 - says what happened, like its siblings
+class WorkerFailed(TerminalError):
     """A worker's transaction succeeded but the work inside it failed. ``event`` is what told so."""
 
     def __init__(self, event: str, detail: str) -> None:
