@@ -1,0 +1,109 @@
+"""A trainer's data: batches fixed in advance, each committed, under one Merkle root."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from fedproof.chain.digests import batch_leaf
+from fedproof.chain.merkle import MerkleTree
+from fedproof.circuits.store import Circuit
+from fedproof.circuits.witness import random_salt
+from fedproof.commitments import Commitment
+from fedproof.errors import CallerError
+from fedproof.files import write_whole
+from fedproof.lowering import quantize
+from fedproof.lowering.ir import IntArray
+from fedproof.rounds.vectors import Floats, check_finite, training_spec
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch in the circuit's integers, with the salt of its commitment.
+
+    ``x`` (B, *sample) and ``y`` (B, *target) int64; ``salt`` uniform field elements, secret as the data are.
+    """
+
+    x: IntArray
+    y: IntArray
+    salt: tuple[int, ...]
+
+    @classmethod
+    def from_floats(cls, circuit: Circuit, x: Floats, y: Floats) -> Batch:
+        """Quantise one batch; raises :class:`CallerError` for a wrong shape, NaN or a value out of range."""
+        spec = training_spec(circuit)
+        n = spec.numbers
+        half = 2.0 ** (n.table - 1)
+        xs = check_finite("x", x, (spec.batch, *spec.sample), half / 2**n.inputs)
+        ys = check_finite("y", y, (spec.batch, *spec.target), half / 2**n.targets)
+        salt = random_salt(circuit.manifest.slot("batch").salt)
+        return cls(_in_range(quantize(xs, n.inputs), n.table), _in_range(quantize(ys, n.targets), n.table), tuple(salt))
+
+    @property
+    def vector(self) -> list[int]:
+        """The committed vector: x, y, salt."""
+        return [*map(int, self.x.ravel()), *map(int, self.y.ravel()), *self.salt]
+
+
+def _in_range(values: IntArray, bits: int) -> IntArray:
+    # Rounding half up can reach the limit itself; the largest representable value stands for it.
+    return np.minimum(values, 2 ** (bits - 1) - 1)
+
+
+class Dataset:
+    """The batches of one trainer, in a fixed order. Samples that do not fill a batch are left over."""
+
+    def __init__(self, circuit: Circuit, batches: list[Batch]) -> None:
+        if not batches:
+            raise CallerError("a dataset needs at least one full batch")
+        self.circuit = circuit
+        self.batches = batches
+
+    @classmethod
+    def from_floats(cls, circuit: Circuit, x: Floats, y: Floats) -> Dataset:
+        """Cut ``x`` (n, *sample) and ``y`` (n, *target) into batches, in order."""
+        size = training_spec(circuit).batch
+        if len(x) != len(y):
+            raise CallerError(f"x has {len(x)} samples, y has {len(y)}")
+        if len(x) < size:
+            raise CallerError(f"{len(x)} samples do not fill a batch of {size}")
+        starts = range(0, len(x) - size + 1, size)
+        return cls(circuit, [Batch.from_floats(circuit, x[i : i + size], y[i : i + size]) for i in starts])
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    @cached_property
+    def commitments(self) -> list[Commitment]:
+        """Pure commitment of each batch."""
+        return [self.circuit.committer.pure(b.vector) for b in self.batches]
+
+    @cached_property
+    def tree(self) -> MerkleTree:
+        """Merkle tree over the batches; its root is what the trainer registers."""
+        return MerkleTree([batch_leaf(c) for c in self.commitments])
+
+    def path(self, index: int) -> list[bytes]:
+        """Merkle path of a batch."""
+        return self.tree.path(batch_leaf(self.commitments[index]))
+
+    def save(self, path: Path) -> None:
+        """Write the batches and their salts: private data."""
+        write_whole(
+            path,
+            json.dumps(
+                {
+                    "circuit": self.circuit.manifest.key,
+                    "batches": [
+                        {"x": b.x.tolist(), "y": b.y.tolist(), "salt": [hex(s) for s in b.salt]}
+                        for b in self.batches
+                    ],
+                    "commitments": [[[hex(p.x), hex(p.y)] for p in c] for c in self.commitments],
+                }
+            ),
+        )
+        path.chmod(0o600)

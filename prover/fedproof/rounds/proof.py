@@ -1,0 +1,95 @@
+"""A proof as a file: what it proves is read from its bytes, never from what stands beside them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+
+from fedproof.circuits.spec import Strict
+from fedproof.circuits.store import Circuit
+from fedproof.commitments import Commitment, read_commitments
+from fedproof.errors import CallerError, InvalidProof
+from fedproof.files import write_whole
+from fedproof.provers import CpuProver, Prover, ProofRun
+
+
+class Proof(Strict):
+    """A proof of a circuit. ``seconds`` and ``peak_bytes`` say what making it took."""
+
+    format: int = 1
+    circuit: str
+    key: str = Field(description="key of the compiled circuit")
+    proof: str = Field(description="proof bytes in hex")
+    instances: tuple[int, ...]
+    columns: tuple[int, ...] = Field(description="points of each committed vector, in order")
+    witness_s: float
+    prove_s: float
+    peak_bytes: int
+
+    @field_validator("proof")
+    @classmethod
+    def _is_hex(cls, value: str) -> str:
+        bytes.fromhex(value.removeprefix("0x"))
+        return value
+
+    @classmethod
+    def of(cls, circuit: Circuit, run: ProofRun) -> Proof:
+        """Wrap what a prover returned."""
+        return cls(
+            circuit=circuit.name,
+            key=circuit.manifest.key,
+            proof="0x" + run.proof.hex(),
+            instances=run.instances,
+            columns=tuple(s.columns for s in circuit.manifest.slots),
+            witness_s=round(run.witness_s, 4),
+            prove_s=round(run.prove_s, 4),
+            peak_bytes=run.peak_bytes,
+        )
+
+    @property
+    def raw(self) -> bytes:
+        """The proof bytes."""
+        return bytes.fromhex(self.proof.removeprefix("0x"))
+
+    @cached_property
+    def commitments(self) -> list[Commitment]:
+        """C of each committed vector, in the circuit's order, as read from the proof bytes."""
+        return read_commitments(self.raw, self.columns)
+
+    def save(self, path: Path) -> None:
+        """Write the proof as JSON."""
+        write_whole(path, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Proof:
+        """Read a proof file; raises :class:`CallerError` if it is missing or not one."""
+        try:
+            return cls.model_validate_json(path.read_text())
+        except FileNotFoundError as e:
+            raise CallerError(f"no proof file {path}") from e
+        except (OSError, UnicodeDecodeError) as e:
+            raise CallerError(f"cannot read {path}: {e}") from e
+        except ValidationError as e:
+            problem = e.errors()[0]
+            where = ".".join(str(p) for p in problem["loc"])
+            raise CallerError(f"{path} is not a proof file: {where or 'file'}: {problem['msg']}") from e
+
+
+def check_proof(circuit: Circuit, proof: Proof, prover: Prover | None = None) -> list[Commitment]:
+    """Verify a proof of ``circuit``; return C of each committed vector.
+
+    Raises :class:`InvalidProof` saying which check failed: circuit, length, instances, points or the proof.
+    """
+    manifest = circuit.manifest
+    if proof.key != manifest.key:
+        raise InvalidProof(f"the proof is of circuit {proof.circuit} {proof.key}, not of {circuit.name} {manifest.key}")
+    if len(proof.raw) != manifest.costs.proof_bytes:
+        raise InvalidProof(f"the proof has {len(proof.raw)} bytes, proofs of {circuit.name} have {manifest.costs.proof_bytes}")
+    if proof.instances != manifest.instances:
+        raise InvalidProof(f"the public instances are {proof.instances}, they must be {manifest.instances}")
+    commitments = read_commitments(proof.raw, [s.columns for s in manifest.slots])
+    if not (prover or CpuProver()).verify(circuit.folder, circuit.srs.path, proof.raw, proof.instances):
+        raise InvalidProof(f"the proof of {circuit.name} does not verify")
+    return commitments

@@ -1,0 +1,97 @@
+"""A trainer: exact local steps, and proofs of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedproof.circuits.store import Circuit
+from fedproof.circuits.witness import random_salt, random_small, slot_vectors
+from fedproof.commitments import Commitment
+from fedproof.errors import InvalidProof
+from fedproof.lowering import evaluate, salt_length
+from fedproof.lowering.ir import IntArray
+from fedproof.provers import CpuProver, Prover
+from fedproof.rounds.dataset import Batch
+from fedproof.rounds.proof import Proof
+from fedproof.rounds.vectors import Floats, ModelVector, training_spec
+
+
+@dataclass(frozen=True)
+class PreparedStep:
+    """A step that was taken and can be proven. ``slots`` are the committed vectors: private, they hold the batch."""
+
+    circuit: Circuit
+    slots: list[list[int]]
+
+    def slot(self, name: str) -> list[int]:
+        """Return the committed vector of that name."""
+        names = [s.name for s in self.circuit.manifest.slots]
+        return self.slots[names.index(name)]
+
+    @property
+    def vector(self) -> IntArray:
+        """The step (D + S,): what is subtracted from the model."""
+        return np.array(self.slot("step"), dtype=np.int64)
+
+    def commitment(self, name: str) -> Commitment:
+        """C of a committed vector, as the proof will carry it, computed before there is one."""
+        return self.circuit.committer.full(self.slot(name))
+
+
+class Trainer:
+    """Trains a model in the circuit's integers, step by step, and proves each step.
+
+    ``model`` moves with every step; ``steps`` are those taken since the start or the last :meth:`restart`.
+    """
+
+    def __init__(self, circuit: Circuit, model: ModelVector, prover: Prover | None = None) -> None:
+        self.spec = training_spec(circuit)
+        self.circuit = circuit
+        self.prover = prover or CpuProver()
+        self.restart(model)
+
+    def restart(self, model: ModelVector) -> None:
+        """Start a new chain of steps from ``model``, the current global model."""
+        self.start = self.model = model
+        self.steps: list[PreparedStep] = []
+
+    def step(self, x: Floats | Batch, y: Floats | None = None) -> PreparedStep:
+        """Take one SGD step on a batch, exactly; return it ready to be proven.
+
+        ``x`` (B, *sample) and ``y`` (B, *target) are real numbers, or ``x`` is a :class:`Batch`. Raises
+        :class:`CallerError` for a wrong shape, NaN, or a value some tensor cannot hold, naming the element.
+        """
+        batch = x if isinstance(x, Batch) else Batch.from_floats(self.circuit, x, np.asarray(y))
+        step_bits = self.spec.numbers.step
+        inputs = {
+            "model": self.model.parameters,
+            "x": batch.x,
+            "y": batch.y,
+            "step_salt": random_small(salt_length(step_bits), step_bits),
+        }
+        values = evaluate(self.circuit.program, inputs)
+        salts = {
+            "model": [int(s) for s in self.model.salt],
+            "batch": list(batch.salt),
+            "step": [],
+            "advice": random_salt(self.circuit.manifest.slot("advice").salt),
+        }
+        prepared = PreparedStep(self.circuit, slot_vectors(self.circuit.program, values, salts))
+        self.model = self.model.minus(prepared.vector)
+        self.steps.append(prepared)
+        return prepared
+
+    @property
+    def update(self) -> IntArray:
+        """The update so far (D + S,): the sum of minus the steps."""
+        return self.model.vector - self.start.vector
+
+    def prove(self, step: PreparedStep) -> Proof:
+        """Prove a step. Raises :class:`ProverKilled` (retryable) if the prover died."""
+        proof = Proof.of(self.circuit, self.prover.prove(self.circuit.folder, self.circuit.srs.path, step.slots))
+        # A proof that commits to something else would be refused by the hub after gas was paid for it.
+        if proof.commitments[0] != step.commitment("model") or proof.commitments[2] != step.commitment("step"):
+            raise InvalidProof("the proof commits to other vectors than the step that was taken")
+        return proof
