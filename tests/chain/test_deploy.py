@@ -219,6 +219,28 @@ def test_on_a_public_network_the_existing_layerzero_is_used(world: World, tmp_pa
         assert problems(pathway(deployment, public)) == []
 
 
+def test_a_contract_in_use_is_replaced_on_a_devnet_only(world: World, tmp_path):
+    with world.undone():
+        public = as_public(world, a_public_network(world))
+        environ = dvn_environment(world)
+        first = deploy(
+            "public", public, [spec("step", development_srs=False)], folder=tmp_path, environ=environ
+        )
+        with pytest.raises(
+            CallerError, match=r"ModelRegistry .* with other code or arguments.*another deployment"
+        ):
+            deploy("public", public, [], folder=tmp_path, environ=environ, fast_quorum=2)
+        renewed = spec("step", development_srs=False, proof_bytes=512)
+        second = deploy("public", public, [renewed], folder=tmp_path, environ=environ)
+        assert second.verifier("step").adapter.address != first.verifier("step").adapter.address
+        assert (second.hub, second.registry) == (first.hub, first.registry)
+    with world.undone():
+        one = deploy("local", world.chains, [], folder=tmp_path)
+        two = deploy("local", world.chains, [], folder=tmp_path, fast_quorum=2)
+        assert one.hub == two.hub
+        assert one.registry != two.registry
+
+
 def test_a_single_dvn_is_refused_on_a_public_network(world: World, tmp_path):
     with world.undone():
         public = as_public(world, a_public_network(world))

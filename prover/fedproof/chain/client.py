@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -115,10 +116,8 @@ class ChainClient:
 
     def with_account(self, account: LocalAccount) -> ChainClient:
         """The same chain and errors, signed by ``account``."""
-        other = ChainClient(
-            self.chain, self.url, account, errors=self.errors, receipt_timeout_s=self.receipt_timeout_s
-        )
-        other._checked = self._checked
+        other = copy(self)
+        other.account = account
         return other
 
     def at(self, address: str, abi: list[dict[str, Any]]) -> Contract:

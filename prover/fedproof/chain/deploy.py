@@ -128,7 +128,8 @@ def deploy(
 ) -> Deployment:
     """Deploy and configure everything, check it, and record it as ``folder``/``name``.json.
 
-    Running it again with the same name continues where it stopped, repairs configuration, and adds verifiers.
+    Running it again with the same name continues where it stopped, repairs configuration, and adds or renews
+    verifiers. Our other contracts are replaced, when their code has changed, on a devnet only.
     ``fast_quorum`` is how many routes must agree before a hash is provisional. Raises CallerError when a
     verifier rests on a development SRS outside a devnet, RetryableError when another process makes the same
     deployment, InsecureRelay when LayerZero is not configured as asked, and as ChainClient.send does.
@@ -136,7 +137,9 @@ def deploy(
     _refuse_development_srs(chains.network, verifiers)
     path = deployment_path(name, folder)
     with _alone(path):
-        run = _Run(chains, contracts or compile_project(), Journal(_journal_path(path), progress))
+        # elsewhere a new hub would silently take the place of one whose models are in use
+        journal = Journal(_journal_path(path), progress, replacing=chains.network.is_devnet)
+        run = _Run(chains, contracts or compile_project(), journal)
         return _deploy(run, path, verifiers, fast_quorum=fast_quorum, environ=environ)
 
 
@@ -254,9 +257,16 @@ class _Run:
         return str(client.account.address)
 
     def deploy(
-        self, client: ChainClient, name: str, *arguments: object, step: str | None = None
+        self,
+        client: ChainClient,
+        name: str,
+        *arguments: object,
+        step: str | None = None,
+        replacing: bool | None = None,
     ) -> ContractRecord:
-        return self.journal.deploy(client, step or name, self.contracts[name], *arguments)
+        return self.journal.deploy(
+            client, step or name, self.contracts[name], *arguments, replacing=replacing
+        )
 
     def at(self, client: ChainClient, name: str, record: ContractRecord) -> Contract:
         return client.at(record.address, self.contracts[name].abi)
@@ -277,7 +287,8 @@ class _Run:
             kind, digest = "ReusableCircuitVerifier", vka_digest(tuple(spec.vka))
             arguments = (*arguments, digest)
             self._register_key(client.at(generated.address, artefact.abi), spec.vka, digest)
-        adapter = self.deploy(client, kind, *arguments, step=f"{kind}/{spec.circuit}")
+        # models that were registered with an earlier adapter keep it
+        adapter = self.deploy(client, kind, *arguments, step=f"{kind}/{spec.circuit}", replacing=True)
         return VerifierRecord(
             circuit=spec.circuit,
             kind="reusable" if spec.vka else "plain",

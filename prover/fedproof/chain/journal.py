@@ -15,7 +15,7 @@ from web3.contract.contract import ContractFunction
 
 from fedproof.chain.artefacts import Artefact
 from fedproof.chain.client import ChainClient, Receipt, Signed
-from fedproof.errors import TerminalError
+from fedproof.errors import CallerError, TerminalError
 from fedproof.files import write_whole
 
 Progress = Callable[[str], None]
@@ -70,11 +70,15 @@ class _Pages(BaseModel):
 
 
 class Journal:
-    """The journal of one deployment, in the JSON file ``path``. Steps are named; a name is done once."""
+    """The journal of one deployment, in the JSON file ``path``. Steps are named; a name is done once.
 
-    def __init__(self, path: Path, progress: Progress = silent) -> None:
+    ``replacing`` says whether a step whose code or arguments have changed since is done anew.
+    """
+
+    def __init__(self, path: Path, progress: Progress = silent, *, replacing: bool = True) -> None:
         self.path = path
         self.progress = progress
+        self.replacing = replacing
         self._pages = self._read()
 
     def _read(self) -> _Pages:
@@ -115,12 +119,17 @@ class Journal:
         return list(self._side(client).calls)
 
     def deploy(
-        self, client: ChainClient, step: str, artefact: Artefact, *arguments: object
+        self,
+        client: ChainClient,
+        step: str,
+        artefact: Artefact,
+        *arguments: object,
+        replacing: bool | None = None,
     ) -> ContractRecord:
         """Deploy ``artefact`` as ``step`` unless that was done with the same code and arguments.
 
-        Raises as :meth:`ChainClient.deploy` does, and TerminalError when an earlier contract of this step has
-        vanished or changed.
+        Raises as :meth:`ChainClient.deploy` does, CallerError when the step was done with other code or
+        arguments and may not be replaced, TerminalError when its contract has vanished or changed.
         """
         side = self._side(client)
         creation = client.creation(artefact, *arguments)
@@ -133,6 +142,11 @@ class Journal:
                     hint="check the RPC URL",
                 )
             return done
+        if done is not None and not (self.replacing if replacing is None else replacing):
+            raise CallerError(
+                f"{step} on {client.chain.name} was deployed at {done.address} with other code or arguments",
+                hint="what is there stays in use; choose another deployment name for a new one",
+            )
         receipt = self._finish(client, side, step, fingerprint)
         if receipt is None:
 
