@@ -1,0 +1,153 @@
+"""``fedproof prove`` and ``fedproof verify``: one proof, offline."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fedproof.cli.commands.circuits import compiled
+from fedproof.cli.options import Json
+from fedproof.cli.output import Output
+from fedproof.errors import CallerError
+
+if TYPE_CHECKING:
+    from fedproof.circuits.store import Circuit
+    from fedproof.commitments import Commitment
+    from fedproof.rounds import Proof
+
+_NAME = Annotated[str, typer.Argument(metavar="NAME", help="A circuit of `fedproof circuits list`.")]
+_DEVELOPMENT = "the circuit rests on a development SRS, whose maker can forge proofs"
+
+
+def prove(
+    name: _NAME,
+    input_: Annotated[Path, typer.Option("--input", "-i", help="What to prove: JSON, or .npz.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the proof goes.")],
+    step: Annotated[
+        Path | None,
+        typer.Option("--step", help="Where the private result goes: the step and the next model."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Prove one training step or one average. Offline; the circuit is compiled first if need be.
+
+    Input of a training step:
+
+        {"model": [real numbers], "x": [[...]], "y": [[...]]}
+        {"model": {"vector": [integers, salt included]}, "x": [[...]], "y": [[...]]}
+
+    A vector is what --step and a round give: a proof links to the one before it only through the same
+    vector. An .npz file may hold the same as arrays, with `vector` beside `x` and `y` in place of `model`.
+
+    Input of an average, where weights sum to 2^t:
+
+        {"updates": [[integers], ...], "samples": [...]}
+        {"updates": [[integers], ...], "weights": [...]}
+
+    Example:
+
+        fedproof prove digits-linear --input step.json --output proof.json --step step-out.json
+    """
+    out = Output(json=json)
+    if not input_.is_file():
+        # told before a circuit is compiled
+        raise CallerError(f"no input file {input_}")
+    if input_.resolve() in {output.resolve(), step and step.resolve()}:
+        raise CallerError(f"{input_} is the input and would be overwritten")
+    circuit = compiled(name, out)
+    kind = circuit.manifest.spec.kind
+    proof, result = (_average if kind == "average" else _training)(circuit, input_, out)
+    if step:
+        _write_private(step, {"circuit": name, "key": circuit.manifest.key, **result})
+    proof.save(output)
+    if circuit.manifest.development:
+        out.warn(_DEVELOPMENT)
+    document = {
+        "circuit": name,
+        "key": circuit.manifest.key,
+        "proof": str(output),
+        "step": str(step) if step else None,
+        "proof_bytes": len(proof.raw),
+        "witness_s": proof.witness_s,
+        "prove_s": proof.prove_s,
+        "peak_bytes": proof.peak_bytes,
+        "commitments": _points(circuit, proof.commitments),
+    }
+    out.result(
+        document,
+        f"proved {name} in {proof.witness_s + proof.prove_s:.1f} s: {output} ({len(proof.raw):,} bytes)",
+    )
+
+
+def verify(
+    name: _NAME,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A proof file of `fedproof prove`.")],
+    json: Json = False,
+) -> None:
+    """Verify a proof file. Offline. Exit code 0: it holds, 3: it does not, 2: it is no proof file.
+
+    Example:
+
+        fedproof verify digits-linear proof.json && echo good
+    """
+    from fedproof.rounds import Proof, check_proof  # noqa: PLC0415 - ezkl and onnx are slow to import
+
+    out = Output(json=json)
+    proof = Proof.load(file)
+    circuit = compiled(name, out)
+    with out.working(f"verifying {file.name}"):
+        commitments = check_proof(circuit, proof)
+    if circuit.manifest.development:
+        out.warn(_DEVELOPMENT)
+    document = {
+        "valid": True,
+        "circuit": name,
+        "key": circuit.manifest.key,
+        "development": circuit.manifest.development,
+        "commitments": _points(circuit, commitments),
+    }
+    out.result(document, f"valid: {file} is a proof of {name} (key {circuit.manifest.key[:12]})")
+
+
+def _training(circuit: Circuit, file: Path, out: Output) -> tuple[Proof, dict[str, Any]]:
+    from fedproof.cli.inputs import read_step  # noqa: PLC0415
+    from fedproof.rounds import Trainer  # noqa: PLC0415
+
+    given = read_step(file, circuit)
+    trainer = Trainer(circuit, given.model)
+    prepared = trainer.step(given.x, given.y)
+    with out.working(f"proving {circuit.name}"):
+        proof = trainer.prove(prepared)
+    vectors = {"model": given.model.vector, "step": prepared.vector, "next": trainer.model.vector}
+    return proof, {key: vector.tolist() for key, vector in vectors.items()}
+
+
+def _average(circuit: Circuit, file: Path, out: Output) -> tuple[Proof, dict[str, Any]]:
+    from fedproof.cli.inputs import read_average  # noqa: PLC0415
+    from fedproof.rounds import Aggregator  # noqa: PLC0415
+
+    given = read_average(file, circuit)
+    aggregator = Aggregator(circuit)
+    average = aggregator.average(given.updates, given.weights)
+    with out.working(f"proving {circuit.name}"):
+        proof = aggregator.prove(average)
+    return proof, {"weights": given.weights, "delta": average.delta.tolist()}
+
+
+def _write_private(path: Path, document: dict[str, Any]) -> None:
+    from fedproof.files import write_whole  # noqa: PLC0415
+
+    write_whole(path, jsonlib.dumps(document) + "\n")
+    # a step tells about the data behind it
+    path.chmod(0o600)
+
+
+def _points(circuit: Circuit, commitments: list[Commitment]) -> dict[str, list[list[str]]]:
+    slots = [slot.name for slot in circuit.manifest.slots]
+    return {
+        name: [[hex(point.x), hex(point.y)] for point in commitment]
+        for name, commitment in zip(slots, commitments, strict=True)
+    }
