@@ -29,7 +29,8 @@ TOLERANCE = 1e-5
 class TrainingStep:
     """``step(theta, x, y) = learning_rate * gradient of loss(module(x), y)``, to be subtracted from theta.
 
-    theta is the flat vector (D,) of all parameters in the module's own order, x is (B, *sample) and y (B, *target).
+    theta is the flat vector (D,) of all parameters in the module's own order, x is (B, *sample), y is
+    (B, *target).
     """
 
     module: nn.Module
@@ -94,10 +95,10 @@ def export_step(step: TrainingStep) -> onnx.ModelProto:
     except CallerError:
         raise
     # The tracer and the exporter raise whatever the user's module or their own passes raise.
-    except Exception as e:  # noqa: BLE001
+    except Exception as e:
         raise CallerError(
             f"cannot export a training step of {type(step.module).__name__}: {type(e).__name__}: {e}",
-            hint="the module must map a batch (B, ...) to a prediction without control flow that depends on data",
+            hint="the module must map a batch (B, ...) to a prediction, without control flow on data",
         ) from e
     finally:
         exporter_log.setLevel(level)
@@ -114,7 +115,7 @@ def export_step(step: TrainingStep) -> onnx.ModelProto:
 
 
 def load_attribute(reference: str, root: Path) -> Any:  # noqa: ANN401 - whatever the user's file defines
-    """Return ``ATTRIBUTE`` of ``FILE.py`` for a reference ``FILE.py:ATTRIBUTE``, the file relative to ``root``."""
+    """Return what ``FILE.py:NAME`` refers to, the file relative to ``root``."""
     file, _, attribute = reference.partition(":")
     path = (root / file).resolve()
     if not attribute or path.suffix != ".py":

@@ -45,14 +45,16 @@ class CircuitEmitter(Emitter):
 
     def slice(self, x: str, node: Node) -> str:
         """Return a slice as a gather."""
-        return self.take(x, np.arange(node.attr("start"), node.attr("stop")), node.attr("axis"), self.name(node))
+        return self.take(
+            x, np.arange(node.attr("start"), node.attr("stop")), node.attr("axis"), self.name(node)
+        )
 
     def times(self, x: str, node: Node) -> str:
         """Emit a product with a constant factor, as a constant vector that no other product shares.
 
-        ezkl 23.0.5 merges equal constants, and one with two consumers makes it add range-check columns: a step
-        of an MLP then takes three times as long to prove. Where a factor was used at this length before, the
-        vector is longer by a repeated element, which is dropped again. Reshapes and gathers are free.
+        ezkl 23.0.5 merges equal constants, and one with two consumers makes it add range-check columns: a
+        step of an MLP then takes about twice as long to prove. Where a factor was used at this
+        before, the vector is longer by a repeated element, which is dropped again. Reshapes and gathers are free.
         """
         out = self.name(node)
         factor, size = int(node.attr("factor")), node.size

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fedproof.errors import CallerError
 from fedproof.lowering.gadgets import quantize, rescale
-from fedproof.lowering.ir import Node, Program
+from fedproof.lowering.ir import Node, Program, Shape
 from fedproof.lowering.numbers import Numbers
 
 #: Ops that move elements without computing on them.
@@ -55,7 +55,7 @@ class Predicate:
 
 @dataclass(frozen=True)
 class Joined:
-    """Tensors side by side along ``axis``, each still at its own scale, so that each is rescaled by its own."""
+    """Tensors side by side along ``axis``, each at its own scale, so that each is rescaled by its own."""
 
     parts: tuple[Node, ...]
     axis: int
@@ -74,6 +74,7 @@ class Context:
     targets: set[int] = field(default_factory=set)
     masks: dict[int, Node] = field(default_factory=dict)
     _narrow: dict[int, Node] = field(default_factory=dict)
+    _gradient: dict[int, bool] = field(default_factory=dict)
 
     def tensor(self, node: onnx.NodeProto, i: int) -> Node:
         """Input ``i`` of a float node, which must be a computed tensor."""
@@ -82,7 +83,9 @@ class Context:
             return value
         if isinstance(value, Joined):
             return self.materialise(value)
-        raise UnsupportedOp(node, f"input {node.input[i]!r} is a {type(value).__name__.lower()}, not a tensor")
+        raise UnsupportedOp(
+            node, f"input {node.input[i]!r} is a {type(value).__name__.lower()}, not a tensor"
+        )
 
     def constant(self, node: onnx.NodeProto, i: int) -> NDArray[Any]:
         """Input ``i`` of a float node, which must be a constant."""
@@ -91,9 +94,31 @@ class Context:
             return value.values
         raise UnsupportedOp(node, f"input {node.input[i]!r} must be a constant")
 
+    def uniform(self, node: onnx.NodeProto, i: int, shape: Shape) -> float | None:
+        """Return the one value of constant input ``i``, if it has one; it may not enlarge ``shape``."""
+        constant = Constant(self.constant(node, i))
+        self.demand_shape(node, constant, shape)
+        return constant.uniform
+
+    def demand_shape(self, node: onnx.NodeProto, c: Constant, shape: Shape) -> None:
+        """Raise :class:`UnsupportedOp` if a constant would broadcast ``shape`` to a larger one."""
+        try:
+            larger = np.broadcast_shapes(c.values.shape, shape) != shape
+        except ValueError as e:
+            raise UnsupportedOp(node, f"shapes {shape} and {c.values.shape} do not broadcast") from e
+        if larger:
+            raise UnsupportedOp(
+                node, f"a constant of shape {c.values.shape} broadcasts a tensor of shape {shape}"
+            )
+
     def is_gradient(self, x: Node) -> bool:
         """Whether ``x`` depends on the targets."""
-        return x.id in self.targets or any(self.is_gradient(self.program.nodes[i]) for i in x.inputs)
+        # Remembered by node: a graph of n diamonds has 2**n paths.
+        if x.id not in self._gradient:
+            self._gradient[x.id] = x.id in self.targets or any(
+                self.is_gradient(self.program.nodes[i]) for i in x.inputs
+            )
+        return self._gradient[x.id]
 
     def is_leaf(self, x: Node) -> bool:
         """Whether ``x`` only moves elements of declared inputs."""

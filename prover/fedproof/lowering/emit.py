@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -61,12 +62,12 @@ class Emitter(ABC):
             self.initializers[key] = tensor
         return self.initializers[key].name
 
-    def op(self, op_type: str, inputs: Sequence[str], output: str, **attrs: object) -> str:
+    def op(self, op_type: str, inputs: Sequence[str], output: str, **attrs: Any) -> str:  # noqa: ANN401
         """Append an ONNX node; return its output's name."""
         self.nodes.append(helper.make_node(op_type, list(inputs), [output], name=output, **attrs))
         return output
 
-    def emit(self, node: Node) -> str:
+    def emit(self, node: Node) -> str:  # noqa: PLR0911 - one case an op
         """Emit one node of the program."""
         out = self.name(node)
         args = [self.name(self.program.nodes[i]) for i in node.inputs]

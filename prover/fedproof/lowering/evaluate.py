@@ -19,15 +19,15 @@ def honest_hint(node: Node, x: IntArray) -> IntArray:
     """Return what an honest prover supplies for a hint of ``x``."""
     kind = node.attr("kind")
     if kind == "div_round":
-        return div_round(x, node.attr("q"))
+        return div_round(x, int(node.attr("q")))
     if kind == "positive":
         return (x > 0).astype(np.int64)
     if kind == "high_limb":
-        return (x + node.attr("offset")) >> int(node.attr("q"))
+        return (x + np.int64(node.attr("offset"))) >> np.int64(node.attr("q"))
     raise AssertionError(f"lowering bug: unknown hint {kind}")
 
 
-def apply(p: Program, node: Node, args: list[IntArray]) -> IntArray:
+def apply(p: Program, node: Node, args: list[IntArray]) -> IntArray:  # noqa: PLR0911, PLR0912 - one case an op
     """One ordinary node, given the values of its inputs."""
     match node.op:
         case "const":
@@ -55,7 +55,7 @@ def apply(p: Program, node: Node, args: list[IntArray]) -> IntArray:
         case "concat":
             return np.concatenate(args, axis=node.attr("axis"))
         case "sum":
-            return args[0].sum(axis=node.attr("axes"), keepdims=node.attr("keepdims"))
+            return np.asarray(args[0].sum(axis=node.attr("axes"), keepdims=node.attr("keepdims")))
         case "hint":
             return honest_hint(node, args[0])
     raise AssertionError(f"lowering bug: unknown op {node.op}")

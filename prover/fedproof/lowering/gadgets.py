@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedproof.lowering.ir import IntArray, Node, Program
+from fedproof.errors import CallerError
+from fedproof.lowering.ir import MAX_BOUND, IntArray, Node, Program
 
 
 def range_check(p: Program, x: Node, offset: int, bits: int, label: str) -> None:
@@ -69,6 +70,19 @@ def rectify(p: Program, x: Node, bits: int, label: str) -> tuple[Node, Node]:
     return m, a
 
 
-def quantize(values: NDArray[Any], scale: int) -> IntArray:
-    """Real numbers to integers at ``scale`` fractional bits, rounded half up. Shape is kept."""
-    return np.floor(np.asarray(values, dtype=np.float64) * 2.0**scale + 0.5).astype(np.int64)
+def quantize(values: NDArray[Any], scale: int, name: str = "value") -> IntArray:
+    """Real numbers to integers at ``scale`` fractional bits, rounded half up. Shape is kept.
+
+    Raises :class:`CallerError` naming the element for NaN, infinity, and what int64 cannot hold.
+    """
+    real = np.asarray(values, dtype=np.float64)
+    scaled = np.floor(real * 2.0**scale + 0.5)
+    bad = np.flatnonzero(~(np.abs(scaled) <= MAX_BOUND))
+    if bad.size:
+        where = tuple(int(i) for i in np.unravel_index(bad[0], real.shape))
+        raise CallerError(
+            f"{name}: element {where} is {real.ravel()[bad[0]]}, which {scale} fractional bits cannot "
+            f"represent: the limit is {MAX_BOUND * 2.0**-scale:.6g}; "
+            f"{bad.size} of {real.size} elements are beyond it"
+        )
+    return scaled.astype(np.int64)

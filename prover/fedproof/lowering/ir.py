@@ -136,7 +136,9 @@ class Program:
         self.constants[node.id] = values
         return node
 
-    def hint(self, kind: str, x: Node, shape: Shape, scale: int, bound: int, label: str, **attrs: int) -> Node:
+    def hint(
+        self, kind: str, x: Node, shape: Shape, scale: int, bound: int, label: str, **attrs: int
+    ) -> Node:
         """Return a tensor that the prover supplies, computed honestly as ``kind`` of ``x``.
 
         Kinds: ``div_round`` (x / 2**q rounded half up), ``positive`` (1 where x > 0, else 0),
@@ -166,6 +168,10 @@ class Program:
     def restate(self, a: Node, scale: int) -> Node:
         """Reinterpret the same integers at another scale: a multiplication by a power of two, for free."""
         return a if scale == a.scale else self._new("restate", (a,), a.shape, scale, a.bound)
+
+    def copy(self, a: Node, number: int) -> Node:
+        """Return a tensor equal to ``a`` that is not the same node: hints of it are hints of their own."""
+        return self._new("restate", (a,), a.shape, a.scale, a.bound, unique=("copy", number))
 
     def matmul(self, a: Node, b: Node) -> Node:
         """Matrix product of two matrices; scales add."""
@@ -231,7 +237,12 @@ class Program:
             self.checks.append(claim)
 
     def slot(self, name: str, nodes: Sequence[Node], salt: int) -> None:
-        """Declare the next committed vector."""
+        """Declare the next committed vector. A tensor has one place in all vectors."""
+        taken = [i for s in self.slots for i in s.nodes]
+        for i in (n.id for n in nodes):
+            if i in taken:
+                raise AssertionError(f"lowering bug: tensor {i} has two places among the committed vectors")
+            taken.append(i)
         self.slots.append(Slot(name, tuple(n.id for n in nodes), salt))
 
     # -- questions ----------------------------------------------------------------------------------

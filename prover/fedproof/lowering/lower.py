@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 
 import fedproof.lowering.ops  # noqa: F401 - importing it fills the registry
@@ -13,8 +14,8 @@ from fedproof.lowering.ir import Node
 def lower_graph(ctx: Context, graph: onnx.GraphProto, inputs: dict[str, Node]) -> dict[str, Node | Joined]:
     """Lower every node of ``graph``; return its outputs by name.
 
-    ``inputs`` gives the program's tensor for each graph input. Raises :class:`UnsupportedOp` at the first node
-    without a lowering, :class:`CallerError` where shapes do not match.
+    ``inputs`` gives the program's tensor for each graph input. Raises :class:`UnsupportedOp` at the first
+    node without a lowering, :class:`CallerError` where shapes do not match.
     """
     for tensor in graph.initializer:
         ctx.values[tensor.name] = Constant(onnx.numpy_helper.to_array(tensor))
@@ -26,13 +27,14 @@ def lower_graph(ctx: Context, graph: onnx.GraphProto, inputs: dict[str, Node]) -
         shape = tuple(d.dim_value for d in declared.type.tensor_type.shape.dim)
         if shape != inputs[declared.name].shape:
             raise CallerError(
-                f"graph input {declared.name!r} has shape {shape}, the circuit has {inputs[declared.name].shape}"
+                f"graph input {declared.name!r} has shape {shape}, "
+                f"the circuit has {inputs[declared.name].shape}"
             )
         ctx.values[declared.name] = inputs[declared.name]
     for node in graph.node:
         lowering = REGISTRY.get(node.op_type)
         if node.op_type == "Constant":
-            ctx.values[node.output[0]] = Constant(onnx.numpy_helper.to_array(node.attribute[0].t))
+            ctx.values[node.output[0]] = _constant(node)
         elif lowering is None:
             raise UnsupportedOp(node, "no lowering for this op")
         else:
@@ -41,8 +43,17 @@ def lower_graph(ctx: Context, graph: onnx.GraphProto, inputs: dict[str, Node]) -
             ctx.values.update(zip(node.output, values, strict=True))
     outputs: dict[str, Node | Joined] = {}
     for out in graph.output:
-        value = ctx.values[out.name]
+        value = ctx.values.get(out.name)
         if not isinstance(value, Node | Joined):
             raise CallerError(f"graph output {out.name!r} does not depend on the inputs")
         outputs[out.name] = value
     return outputs
+
+
+def _constant(node: onnx.NodeProto) -> Constant:
+    value = onnx.helper.get_attribute_value(node.attribute[0])
+    if isinstance(value, onnx.TensorProto):
+        return Constant(onnx.numpy_helper.to_array(value))
+    if node.attribute[0].name in ("value_float", "value_floats", "value_int", "value_ints"):
+        return Constant(np.asarray(value))
+    raise UnsupportedOp(node, f"a constant given as {node.attribute[0].name}")

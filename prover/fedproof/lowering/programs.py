@@ -25,8 +25,8 @@ def salt_length(step_bits: int) -> int:
 def training_program(graph: onnx.GraphProto, numbers: Numbers) -> Program:
     """One SGD step: committed model, batch, step and advice.
 
-    ``graph`` has inputs ``model`` (D), ``x`` (B, ...), ``y`` (B, ...) and the output ``step`` (D), the amount to be
-    subtracted from the model. The step is rounded once, to the scale of the weights.
+    ``graph`` has inputs ``model`` (D), ``x`` (B, ...), ``y`` (B, ...) and the output ``step`` (D), the amount
+    to be subtracted from the model. The step is rounded once, to the scale of the weights.
 
     The batch is range-checked: a sample that is a fraction in the field would let a trainer reach any
     step it likes. The model needs no check: the hub derives its commitment from a registered one by steps
@@ -45,7 +45,12 @@ def training_program(graph: onnx.GraphProto, numbers: Numbers) -> Program:
     range_check(p, x, 2 ** (numbers.table - 1), numbers.table, "x range")
     range_check(p, y, 2 ** (numbers.table - 1), numbers.table, "y range")
     raw = lower_graph(ctx, graph, {"model": model, "x": x, "y": y})["step"]
-    step = [_rounded(p, part, numbers) for part in (raw.parts if isinstance(raw, Joined) else (raw,))]
+    parts = list(raw.parts if isinstance(raw, Joined) else (raw,))
+    # Two parameters can have one gradient (two biases added up); each still has its own place in the step.
+    for i, part in enumerate(parts):
+        if part in parts[:i]:
+            parts[i] = p.copy(part, i)
+    step = [_rounded(p, part, numbers) for part in parts]
     range_check(p, p.concat([*step, salt], 0), 2 ** (numbers.step - 1), numbers.step, "step range")
     p.slot("model", [model], salts)
     p.slot("batch", [x, y], 1)
@@ -68,8 +73,9 @@ def _rounded(p: Program, part: Node, numbers: Numbers) -> Node:
 def average_program(length: int, table: int) -> Program:
     """Exact division of a weighted sum by 2**table: committed remainder and quotient, any number of trainers.
 
-    The hub computes P(remainder) = P(S) + 2**(t-1) P(1) - 2**t P(delta) itself, t = ``table``, so the circuit only
-    checks 0 <= remainder < 2**t and -2**(t-1) <= delta < 2**(t-1), over ``length`` elements, salt included.
+    The hub computes P(remainder) = P(S) + 2**(t-1) P(1) - 2**t P(delta) itself, t = ``table``, so the circuit
+    only checks 0 <= remainder < 2**t and -2**(t-1) <= delta < 2**(t-1), over ``length`` elements
+    with the salt.
     """
     p = Program(table)
     remainder = p.input("remainder", (length,), 0, table + 1)

@@ -49,7 +49,9 @@ def reference_graph(program: Program) -> onnx.ModelProto:
     for node in program.nodes:
         emitter.emit(node)
     inputs = [
-        helper.make_tensor_value_info(n.attr("name"), INT64, n.shape) for n in program.nodes if n.op == "input"
+        helper.make_tensor_value_info(n.attr("name"), INT64, n.shape)
+        for n in program.nodes
+        if n.op == "input"
     ]
     outputs = [helper.make_tensor_value_info(emitter.name(n), INT64, n.shape) for n in program.nodes]
     return emitter.model("reference", inputs, outputs)

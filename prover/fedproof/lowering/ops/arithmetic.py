@@ -1,8 +1,8 @@
-"""Add, Sub, Mul, Div, Neg, Pow: elementwise arithmetic. Powers of two cost nothing: they restate the scale."""
+"""Add, Sub, Mul, Div, Neg, Pow: elementwise arithmetic. Powers of two are free: they restate the scale."""
 
 from __future__ import annotations
 
-from math import floor, frexp, log2
+from math import floor, frexp, isfinite, log2
 
 import onnx
 
@@ -39,8 +39,8 @@ def sub(ctx: Context, node: onnx.NodeProto) -> Value:
 
 def scale_by(ctx: Context, node: onnx.NodeProto, x: Node, c: float) -> Node:
     """``c * x``: free for a power of two; else c is rounded to ``numbers.constants`` significant bits."""
-    if c == 0:
-        raise UnsupportedOp(node, "a product with the constant 0 is not a computation worth proving")
+    if c == 0 or not isfinite(c):
+        raise UnsupportedOp(node, f"a product with the constant {c} is not a computation worth proving")
     mantissa, exponent = frexp(abs(c))
     if mantissa == 0.5:
         y = ctx.program.restate(x, x.scale - (exponent - 1))
@@ -60,12 +60,13 @@ def mul(ctx: Context, node: onnx.NodeProto) -> Value:
         a, b = b, a
     if isinstance(a, Joined) and isinstance(b, Constant) and b.uniform is not None:
         c = b.uniform
+        for x in a.parts:
+            ctx.demand_shape(node, b, x.shape)
         return Joined(tuple(scale_by(ctx, node, x, c) for x in a.parts), a.axis)
     a, b = (ctx.materialise(v) if isinstance(v, Joined) else v for v in (a, b))
     if isinstance(a, Node) and isinstance(b, Constant):
         if b.uniform is not None:
-            if b.values.shape and len(b.values.shape) > len(a.shape):
-                raise UnsupportedOp(node, "broadcasting a tensor to the shape of a constant")
+            ctx.demand_shape(node, b, a.shape)
             return scale_by(ctx, node, a, b.uniform)
         return ctx.program.mul(ctx.narrow(a, node.output[0]), ctx.at_scale(b, ctx.numbers.constants))
     if isinstance(a, Node) and isinstance(b, Node):
@@ -77,10 +78,11 @@ def mul(ctx: Context, node: onnx.NodeProto) -> Value:
 @lowers("Div")
 def div(ctx: Context, node: onnx.NodeProto) -> Value:
     """``a / c`` for a constant c."""
-    c = Constant(ctx.constant(node, 1)).uniform
-    if c is None or c == 0:
+    x = ctx.tensor(node, 0)
+    c = ctx.uniform(node, 1, x.shape)
+    if not c:
         raise UnsupportedOp(node, "the divisor must be one non-zero constant")
-    return scale_by(ctx, node, ctx.tensor(node, 0), 1.0 / c)
+    return scale_by(ctx, node, x, 1.0 / c)
 
 
 @lowers("Neg")
@@ -93,7 +95,7 @@ def neg(ctx: Context, node: onnx.NodeProto) -> Value:
 def power(ctx: Context, node: onnx.NodeProto) -> Value:
     """``a ** c`` for c = 1 or 2."""
     x = ctx.tensor(node, 0)
-    c = Constant(ctx.constant(node, 1)).uniform
+    c = ctx.uniform(node, 1, x.shape)
     if c == 1:
         return x
     if c == 2:

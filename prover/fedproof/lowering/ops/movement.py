@@ -46,7 +46,10 @@ def flatten(ctx: Context, node: onnx.NodeProto) -> Value:
 
 def _squeezed(ctx: Context, node: onnx.NodeProto, *, insert: bool) -> Node:
     x = ctx.tensor(node, 0)
-    axes = [int(i) for i in ctx.constant(node, 1)]
+    if len(node.input) > 1 and node.input[1]:
+        axes = [int(i) for i in np.atleast_1d(ctx.constant(node, 1))]
+    else:
+        axes = [i for i, n in enumerate(x.shape) if n == 1]
     rank = len(x.shape) + len(axes) if insert else len(x.shape)
     axes = [i % rank for i in axes]
     if insert:

@@ -11,7 +11,9 @@ from fedproof.lowering.ops.arithmetic import add_values
 
 def _product(ctx: Context, node: onnx.NodeProto, a: Node, b: Node) -> Node:
     if len(a.shape) != 2 or len(b.shape) != 2:
-        raise UnsupportedOp(node, f"operands have shapes {a.shape} and {b.shape}; only matrices are supported")
+        raise UnsupportedOp(
+            node, f"operands have shapes {a.shape} and {b.shape}; only matrices are supported"
+        )
     label = node.output[0]
     return ctx.program.matmul(ctx.narrow(a, f"{label} left"), ctx.narrow(b, f"{label} right"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 
 from fedproof.lowering.context import Constant, Context, Predicate, UnsupportedOp, Value, lowers
@@ -25,9 +26,9 @@ def relu(ctx: Context, node: onnx.NodeProto) -> Value:
 
 
 def _above_zero(ctx: Context, node: onnx.NodeProto) -> Node:
-    if Constant(ctx.constant(node, 1)).uniform != 0:
-        raise UnsupportedOp(node, "only comparisons with zero are supported")
     x = ctx.tensor(node, 0)
+    if ctx.uniform(node, 1, x.shape) != 0:
+        raise UnsupportedOp(node, "only comparisons with zero are supported")
     # max(x, 0) > 0 exactly where x > 0: the mask is there already.
     return ctx.masks[x.id] if x.id in ctx.masks else _rectified(ctx, x, node.output[0])[0]
 
@@ -54,6 +55,13 @@ def where(ctx: Context, node: onnx.NodeProto) -> Value:
     if condition.negated:
         then, other = other, then
     p, m = ctx.program, condition.mask
+    for branch, zero in ((then, other), (other, then)):
+        if isinstance(branch, Node) and isinstance(zero, Constant):
+            if np.broadcast_shapes(m.shape, branch.shape) != branch.shape:
+                raise UnsupportedOp(
+                    node, f"a condition of shape {m.shape} broadcasts a tensor of {branch.shape}"
+                )
+            ctx.demand_shape(node, zero, branch.shape)
     if isinstance(then, Node) and isinstance(other, Constant) and other.uniform == 0:
         return p.mul(m, ctx.narrow(then, node.output[0]))
     if isinstance(other, Node) and isinstance(then, Constant) and then.uniform == 0:
