@@ -89,9 +89,16 @@ class Trainer:
         return self.model.vector - self.start.vector
 
     def prove(self, step: PreparedStep) -> Proof:
-        """Prove a step. Raises :class:`ProverKilled` (retryable) if the prover died."""
-        proof = Proof.of(self.circuit, self.prover.prove(self.circuit.folder, self.circuit.srs.path, step.slots))
-        # A proof that commits to something else would be refused by the hub after gas was paid for it.
-        if proof.commitments[0] != step.commitment("model") or proof.commitments[2] != step.commitment("step"):
-            raise InvalidProof("the proof commits to other vectors than the step that was taken")
-        return proof
+        """Prove a step; see :func:`prove_step`."""
+        return prove_step(step, self.prover)
+
+
+def prove_step(step: PreparedStep, prover: Prover | None = None) -> Proof:
+    """Prove a prepared step. Raises :class:`ProverKilled` (retryable) if the prover died."""
+    circuit = step.circuit
+    run = (prover or CpuProver()).prove(circuit.folder, circuit.srs.path, step.slots)
+    proof = Proof.of(circuit, run)
+    # A proof that commits to something else would be refused by the hub after gas was paid for it.
+    if proof.commitments[0] != step.commitment("model") or proof.commitments[2] != step.commitment("step"):
+        raise InvalidProof("the proof commits to other vectors than the step that was taken")
+    return proof
