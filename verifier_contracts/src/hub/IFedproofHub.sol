@@ -293,10 +293,15 @@ interface IFedproofHub {
 
     // Views
 
+    /// @notice A model, its configuration and P(M) as it stands. Reverts if it is unknown.
     function modelOf(bytes32 modelId) external view returns (ModelView memory);
+    /// @notice A round, open or past. Reverts if it was never opened.
     function roundOf(bytes32 modelId, uint64 round) external view returns (RoundView memory);
+    /// @notice Where a round stands now; None if it was never opened.
     function phaseOf(bytes32 modelId, uint64 round) external view returns (Phase);
+    /// @notice The number of the newest round opened, whatever became of it; 0 if none.
     function latestRoundOf(bytes32 modelId) external view returns (uint64);
+    /// @notice What the hub knows about an account as a trainer of a model.
     function trainerOf(bytes32 modelId, address account) external view returns (TrainerView memory);
 
     /// @notice The digest a trainer committed to in a round; zero if none.

@@ -232,6 +232,20 @@ contract FinalizeAttacksTest is HubWorld {
         assertPoints(hub.modelOf(modelId).current, _vector(moved));
     }
 
+    function test_rollingBackSkipsCancelledRounds() external {
+        _finalize(round, _aggregateProof(updates, weights, DELTA));
+        uint64 cancelled = _open();
+        vm.warp(hub.roundOf(modelId, cancelled).finalizeEndsAt);
+        hub.cancel(modelId, cancelled);
+        (uint64 third,) = _runRound(GENESIS + DELTA, 5);
+        hub.rollBack(modelId, third, _sign(hub.rollBackDigest(modelId, third), 0, 2));
+        IFedproofHub.ModelView memory model = hub.modelOf(modelId);
+        vm.assertEq(model.currentRound, round);
+        assertPoints(model.current, _vector(GENESIS + DELTA));
+        (, uint256 moved) = _runRound(GENESIS + DELTA, 6);
+        assertPoints(hub.modelOf(modelId).current, _vector(moved));
+    }
+
     function test_rejects_rollingBackTwiceInARow() external {
         (uint64 second, uint256 moved) = _twoRounds();
         bytes[] memory signatures = _sign(hub.rollBackDigest(modelId, second), 0, 2);

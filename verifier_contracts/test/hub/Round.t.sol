@@ -91,6 +91,31 @@ contract RoundTest is HubWorld {
         vm.assertTrue(hub.phaseOf(modelId, round) == IFedproofHub.Phase.Finalize);
     }
 
+    function test_theCommitPhaseClosesWhenTheRoundIsFull() external {
+        maxTrainers = 2;
+        delete trainers;
+        delete guardianKeys;
+        _setUpWorld(3);
+        uint64 round = _open();
+        _commit(trainers[0], round, _plan(trainers[0], round, GENESIS, 1));
+        vm.assertTrue(hub.phaseOf(modelId, round) == IFedproofHub.Phase.Commit);
+        _commit(trainers[1], round, _plan(trainers[1], round, GENESIS, 1));
+        vm.assertTrue(hub.phaseOf(modelId, round) == IFedproofHub.Phase.Submit);
+    }
+
+    function test_theSubmitPhaseWaitsOnlyForThoseWhoCommitted() external {
+        uint64 round = _open();
+        Plan memory first = _plan(trainers[0], round, GENESIS, 1);
+        Plan memory second = _plan(trainers[1], round, GENESIS, 1);
+        _commit(trainers[0], round, first);
+        _commit(trainers[1], round, second);
+        vm.warp(hub.roundOf(modelId, round).commitEndsAt);
+        _submit(trainers[0], round, first);
+        vm.assertTrue(hub.phaseOf(modelId, round) == IFedproofHub.Phase.Submit);
+        _submit(trainers[1], round, second);
+        vm.assertTrue(hub.phaseOf(modelId, round) == IFedproofHub.Phase.Finalize);
+    }
+
     function test_phasesCloseAtTheirDeadlines() external {
         uint64 round = _open();
         IFedproofHub.RoundView memory view_ = hub.roundOf(modelId, round);
