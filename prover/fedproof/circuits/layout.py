@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from fedproof.errors import CallerError, TerminalError
+from fedproof.lowering.table import lookup_range
 
 #: Artefacts of a compiled circuit, besides the ONNX graphs.
 SETTINGS, COMPILED, VK, PK = "settings.json", "circuit.ezkl", "vk.key", "pk.key"
+#: Rows of a column that ezkl keeps for blinding: what lies beyond goes to a second column of the table.
+RESERVED_TABLE_ROWS = 9
 PLAIN_VERIFIER, REUSABLE_VERIFIER, VKA = "verifier.sol", "verifier_reusable.sol", "vka.bin"
 
 
@@ -23,7 +26,7 @@ def run_args(table: int, logrows: int, columns: int, *, freivalds: bool) -> dict
         "input_scale": 0,
         "param_scale": 0,
         "scale_rebase_multiplier": 1,
-        "lookup_range": (0, 2**table - 1),
+        "lookup_range": lookup_range(table),
         "logrows": logrows,
         "num_inner_cols": columns,
         "disable_freivalds": not freivalds,
@@ -49,7 +52,16 @@ def lay_out(folder: Path, args: dict[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = json.loads(settings.read_text())
     if made["required_range_checks"]:
         raise TerminalError(f"ezkl added its own range checks: {made['required_range_checks']}")
+    # The soundness of every range check rests on this one op over one table of one column.
+    lookups = [next(iter(op)) for op in made["required_lookups"]]
+    if lookups != ["Pow"]:
+        raise TerminalError(f"ezkl looks up {made['required_lookups']}, not one power")
     capacity = 2 ** args["logrows"]
+    if args["lookup_range"][1] > capacity - RESERVED_TABLE_ROWS:
+        raise CallerError(
+            f"a table of {args['lookup_range'][1]} rows does not fit logrows = {args['logrows']}",
+            hint="the table must be at least one bit narrower than logrows",
+        )
     if made["num_rows"] > capacity:
         raise CallerError(
             f"the circuit needs {made['num_rows']} rows of {args['num_inner_cols']} cells, logrows = "
@@ -86,7 +98,7 @@ def write_verifiers(folder: Path, srs: Path) -> None:
 
         try:
             asyncio.run(make())
-        # ezkl raises whatever its solc download raises; the source is written before that, and is checked below.
+        # ezkl raises what its solc download raises; the source is written before that, and is checked below.
         except BaseException as error:  # noqa: BLE001
             failure: BaseException | None = error
         else:
@@ -99,9 +111,7 @@ def write_verifiers(folder: Path, srs: Path) -> None:
     source(folder / REUSABLE_VERIFIER, reusable=True)
 
     async def vka() -> None:
-        result = ezkl.create_evm_vka(
-            str(folder / VK), str(folder / SETTINGS), str(folder / VKA), str(srs)
-        )
+        result = ezkl.create_evm_vka(str(folder / VK), str(folder / SETTINGS), str(folder / VKA), str(srs))
         if asyncio.isfuture(result) or asyncio.iscoroutine(result):
             await result
 

@@ -1,8 +1,8 @@
 """The circuit graph: the program over the field, for ezkl at scale 0.
 
 Inputs are the committed vectors (slots); declared inputs and hints are slices of them. All range checks
-become one lookup: the checked tensors, shifted by their offsets, go through a table op that maps each row
-of ``[0, 2**w)`` to 1, and the sum of the results, a known number, is the one public output.
+become one lookup: the checked tensors, shifted into place, go through a table op that maps the range to 1 and
+anything else in the table to 0, and the sum of the results, a known number, is the one public output.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from onnx import helper, numpy_helper
 from fedproof.errors import CallerError
 from fedproof.lowering.emit import FLOAT, Emitter
 from fedproof.lowering.ir import IntArray, Node, Program
+from fedproof.lowering.table import FIRST, exponent
 
 
 class CircuitEmitter(Emitter):
@@ -54,7 +55,8 @@ class CircuitEmitter(Emitter):
 
         ezkl 23.0.5 merges equal constants, and one with two consumers makes it add range-check columns: a
         step of an MLP then takes about twice as long to prove. Where a factor was used at this
-        before, the vector is longer by a repeated element, which is dropped again. Reshapes and gathers are free.
+        length before, the vector is longer by a repeated element, which is dropped again. Reshapes and
+        gathers are free.
         """
         out = self.name(node)
         factor, size = int(node.attr("factor")), node.size
@@ -74,21 +76,19 @@ class CircuitEmitter(Emitter):
 
     def lookups(self) -> str:
         """Emit all range checks; return the name of their sum, of shape (1,)."""
-        plain: list[str] = []
-        shifted: list[str] = []
+        parts: list[str] = []
         offsets: list[IntArray] = []
         for k, check in enumerate(self.program.checks):
             node = self.program.nodes[check.node]
-            flat = self.op("Reshape", [self.name(node), self.indices([node.size])], f"check{k}")
-            if check.offset:
-                shifted.append(flat)
-                offsets.append(np.full(node.size, check.offset, dtype=np.int64))
-            else:
-                plain.append(flat)
-        if shifted:
-            joined = self._join(shifted, "shifted")
-            plain.append(self.op("Add", [joined, self.constant(np.concatenate(offsets))], "in_place"))
-        table = self.op("Sigmoid", [self._join(plain, "checked")], "looked_up")
+            parts.append(self.op("Reshape", [self.name(node), self.indices([node.size])], f"check{k}"))
+            offsets.append(np.full(node.size, check.offset + FIRST, dtype=np.int64))
+        joined = self._join(parts, "checked")
+        shifted = self.op("Add", [joined, self.constant(np.concatenate(offsets))], "in_place")
+        power = numpy_helper.from_array(
+            np.array(exponent(self.program.table_bits), dtype=np.float32), "exponent"
+        )
+        self.initializers[power.name] = power
+        table = self.op("Pow", [shifted, power.name], "looked_up")
         return self.op("ReduceSum", [table, self.indices([0])], "lookups", keepdims=1)
 
     def _join(self, parts: list[str], out: str) -> str:

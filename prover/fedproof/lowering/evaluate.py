@@ -23,7 +23,7 @@ def honest_hint(node: Node, x: IntArray) -> IntArray:
     if kind == "positive":
         return (x > 0).astype(np.int64)
     if kind == "high_limb":
-        return (x + np.int64(node.attr("offset"))) >> np.int64(node.attr("q"))
+        return x >> np.int64(node.attr("q"))
     raise AssertionError(f"lowering bug: unknown hint {kind}")
 
 

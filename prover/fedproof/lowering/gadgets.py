@@ -28,9 +28,11 @@ def range_check(p: Program, x: Node, offset: int, bits: int, label: str) -> None
         if bits < w:
             p.check(x, offset + 2**w - 2**bits, f"{label} top")
         return
-    high = p.hint("high_limb", x, x.shape, x.scale, 2 ** (bits - w), f"{label} limb", q=w, offset=offset)
-    range_check(p, high, 0, bits - w, f"{label} high")
-    p.check(p.sub(x, p.times(high, 2**w)), offset, f"{label} low")
+    if offset % 2**w:
+        raise AssertionError(f"lowering bug: offset {offset} of {label} is no multiple of the table")
+    high = p.hint("high_limb", x, x.shape, x.scale, 2 ** (bits - w), f"{label} limb", q=w)
+    range_check(p, high, offset >> w, bits - w, f"{label} high")
+    p.check(p.sub(x, p.times(high, 2**w)), 0, f"{label} low")
 
 
 def rescale(p: Program, x: Node, q: int, bits: int, label: str, *, ranged: bool = True) -> Node:

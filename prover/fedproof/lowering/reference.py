@@ -28,7 +28,7 @@ class ReferenceEmitter(Emitter):
                 q = node.attr("q")
                 return self._floor_shift(x, 2 ** (q - 1), q, out)
             case "high_limb":
-                return self._floor_shift(x, node.attr("offset"), node.attr("q"), out)
+                return self._floor_shift(x, 0, node.attr("q"), out)
             case "positive":
                 above = self.op("Greater", [x, self.constant(np.array(0))], f"{out}_above")
                 return self.op("Cast", [above], out, to=TensorProto.INT64)
