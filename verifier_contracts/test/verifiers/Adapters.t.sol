@@ -9,7 +9,7 @@ import {PlainCircuitVerifier} from "../../src/verifiers/PlainCircuitVerifier.sol
 import {ReusableCircuitVerifier} from "../../src/verifiers/ReusableCircuitVerifier.sol";
 import {Test} from "../kit/Test.sol";
 
-/// @dev Answers as a generated verifier would, and reverts with what it was called with if that is not canonical.
+/// @dev Answers what it is told to, if it is called with exactly the expected bytes.
 contract FakeGenerated {
     bytes private _answer;
     bool private _reverts;
@@ -25,8 +25,14 @@ contract FakeGenerated {
     }
 
     fallback(bytes calldata data) external returns (bytes memory) {
-        require(!_reverts && keccak256(data) == EXPECTED, "not the expected call");
-        return _answer;
+        require(keccak256(data) == EXPECTED, "not the expected call");
+        bytes memory answer = _answer;
+        if (_reverts) {
+            assembly ("memory-safe") {
+                revert(add(answer, 32), mload(answer))
+            }
+        }
+        return answer;
     }
 }
 
@@ -98,9 +104,13 @@ contract AdaptersTest is Test {
     function test_rejects_whatTheGeneratedVerifierRejects() external {
         plain.set("", true);
         _expectPlainRejection();
+        plain.set(abi.encode(true), true);
+        _expectPlainRejection();
         plain.set(abi.encode(false), false);
         _expectPlainRejection();
         reusable.set("", true);
+        _expectReusableRejection();
+        reusable.set(abi.encodePacked(uint256(1), keccak256(abi.encodePacked(vka))), true);
         _expectReusableRejection();
         reusable.set(abi.encodePacked(uint256(0), keccak256(abi.encodePacked(vka))), false);
         _expectReusableRejection();
