@@ -1,3 +1,86 @@
-"""Verifiable federated learning: exact training-step and aggregation proofs, checked on-chain."""
+"""Verifiable federated learning: exact training-step and aggregation proofs, checked on-chain.
+
+The names below are what trainers and aggregators need. They are imported on first use: ``import fedproof``
+itself loads neither torch nor ezkl nor web3.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fedproof.circuits.store import Circuit
+    from fedproof.errors import CallerError, FedproofError, InvalidProof, RetryableError, TerminalError
+    from fedproof.rounds.aggregator import Aggregator, fold_weights
+    from fedproof.rounds.dataset import Batch, Dataset
+    from fedproof.rounds.proof import Proof, check_proof
+    from fedproof.rounds.published import PublishedModel, verify_model
+    from fedproof.rounds.trainer import Trainer
+    from fedproof.rounds.vectors import ModelVector
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Aggregator",
+    "Batch",
+    "CallerError",
+    "Circuit",
+    "Dataset",
+    "FedproofError",
+    "InvalidProof",
+    "ModelVector",
+    "Proof",
+    "PublishedModel",
+    "RetryableError",
+    "TerminalError",
+    "Trainer",
+    "__version__",
+    "check_proof",
+    "fold_weights",
+    "open_circuit",
+    "verify_model",
+]
+
+_HOMES = {
+    "Aggregator": "rounds.aggregator",
+    "Batch": "rounds.dataset",
+    "CallerError": "errors",
+    "Circuit": "circuits.store",
+    "Dataset": "rounds.dataset",
+    "FedproofError": "errors",
+    "InvalidProof": "errors",
+    "ModelVector": "rounds.vectors",
+    "Proof": "rounds.proof",
+    "PublishedModel": "rounds.published",
+    "RetryableError": "errors",
+    "TerminalError": "errors",
+    "Trainer": "rounds.trainer",
+    "check_proof": "rounds.proof",
+    "fold_weights": "rounds.aggregator",
+    "verify_model": "rounds.published",
+}
+
+
+def open_circuit(name: str) -> Circuit:
+    """Return the circuit ``circuits/NAME.toml`` of the project around the working folder, ready to prove.
+
+    It comes from the project's store, and is compiled first if it is not there (seconds to minutes). Raises
+    :class:`CallerError` if there is no such circuit, or no project.
+    """
+    from fedproof.circuits.store import CircuitStore  # noqa: PLC0415 - onnx is slow to import
+    from fedproof.project import Project  # noqa: PLC0415
+
+    return CircuitStore(Project.find()).get(name)
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fedproof' has no attribute {name!r}")
+    value = getattr(import_module(f"fedproof.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -34,7 +34,8 @@ def check_finite(name: str, values: Floats, shape: tuple[int, ...], limit: float
     """
     try:
         array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as e:
+    # torch raises RuntimeError for a tensor that still needs its gradient.
+    except (TypeError, ValueError, RuntimeError) as e:
         raise CallerError(f"{name} is not an array of numbers: {e}") from e
     if array.shape != shape:
         raise CallerError(f"{name} has shape {array.shape}, the circuit takes {shape}")
