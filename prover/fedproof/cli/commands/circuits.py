@@ -25,7 +25,7 @@ def compiled(name: str, out: Output, store: CircuitStore | None = None) -> Circu
     from fedproof.project import Project  # noqa: PLC0415
 
     store = store or CircuitStore(Project.find())
-    with out.working(f"circuit {name}") as say:
+    with out.working(f"preparing circuit {name}") as say:
         return store.get(name, progress=say)
 
 

@@ -1,0 +1,184 @@
+"""A project of its own for the tests of the command: circuits small enough to compile and prove in seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedproof.cli import run
+
+SOURCES = Path(__file__).resolve().parents[2] / "prover"
+
+MODEL = '''
+from torch import nn
+
+
+class Tiny(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.output = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.output(x)
+
+
+class Curved(Tiny):
+    def forward(self, x):
+        return self.output(x).erf()
+
+
+def squared(prediction, target):
+    return 0.5 * ((prediction - target) ** 2).sum() / prediction.shape[0]
+'''
+
+TRAINING = """
+kind = "training"
+model = "models/tiny.py:{model}"
+loss = "models/tiny.py:squared"
+batch = 2
+sample = [3]
+target = [2]
+learning_rate_log2 = -2
+
+[numbers]
+table = 8
+weights = 6
+inputs = 4
+targets = 3
+activations = 4
+gradients = 7
+range = 8
+step = 8
+
+[plonk]
+logrows = 9
+columns = 2
+"""
+
+AVERAGE = """
+kind = "average"
+of = "tiny"
+table = 8
+
+[plonk]
+logrows = 9
+columns = 1
+"""
+
+STEP = {"model": [0.0] * 8, "x": [[0.5, -0.25, 0.125]] * 2, "y": [[1.0, 0.0], [0.0, 1.0]]}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a run of the command gave."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+    def failed(self, code: int, *words: str) -> Answer:
+        """Assert that it failed with ``code`` and one error line with all of ``words``."""
+        assert self.code == code, (self.code, self.out, self.err)
+        lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1, self.err
+        assert "Traceback" not in self.err
+        for word in words:
+            assert word in self.err, (word, self.err)
+        return self
+
+
+Command = Callable[..., Answer]
+
+
+def write_project(root: Path) -> Path:
+    (root / "models").mkdir(parents=True)
+    (root / "models" / "tiny.py").write_text(MODEL)
+    (root / "circuits").mkdir()
+    (root / "circuits" / "tiny.toml").write_text(TRAINING.format(model="Tiny"))
+    (root / "circuits" / "tiny-average.toml").write_text(AVERAGE)
+    return root
+
+
+def environment(project: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FEDPROOF_")}
+    paths = os.pathsep.join([str(SOURCES), *filter(None, [kept.get("PYTHONPATH")])])
+    return kept | {"FEDPROOF_PROJECT": str(project), "PYTHONPATH": paths} | more
+
+
+def start(project: Path, arguments: Sequence[str], **more: Any) -> subprocess.Popen[str]:
+    """The command as a process of its own."""
+    env: Mapping[str, str] = more.pop("env", {})
+    return subprocess.Popen(
+        [sys.executable, "-c", "from fedproof.cli import main; main()", *map(str, arguments)],
+        env=environment(project, **env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **more,
+    )
+
+
+def finish(process: subprocess.Popen[str], timeout: float = 240) -> Answer:
+    out, err = process.communicate(timeout=timeout)
+    return Answer(process.returncode, out, err)
+
+
+@pytest.fixture
+def fedproof(capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command within this process, where libraries are loaded once."""
+
+    def call(*arguments: object) -> Answer:
+        capsys.readouterr()
+        code = run([str(a) for a in arguments])
+        return Answer(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project: declarations, nothing compiled."""
+    root = write_project(tmp_path / "project")
+    _enter(monkeypatch, root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = write_project(tmp_path_factory.mktemp("compiled") / "project")
+    with pytest.MonkeyPatch.context() as patch:
+        _enter(patch, root)
+        assert run(["circuits", "compile", "--all"]) == 0
+    return root
+
+
+@pytest.fixture
+def compiled(_compiled_once: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with both circuits compiled, shared by all tests: change nothing in it."""
+    _enter(monkeypatch, _compiled_once)
+    return _compiled_once
+
+
+def _enter(patch: pytest.MonkeyPatch, root: Path) -> None:
+    for name in [n for n in os.environ if n.startswith("FEDPROOF_")]:
+        patch.delenv(name)
+    patch.setenv("FEDPROOF_PROJECT", str(root))
+
+
+def write_json(path: Path, document: object) -> Path:
+    path.write_text(json.dumps(document))
+    return path
