@@ -1,8 +1,8 @@
 """The lookup table behind every range check.
 
 ezkl 23.0.5 does not stop its table at the end of ``lookup_range``: it goes on to the last usable row of the
-column, so that membership in the table proves little more than ``x < 2**logrows``. But the key fixes what each
-row maps to. So the table op is a power with a small negative exponent, chosen such that it rounds to 1 for
+column, so that membership in the table proves little more than ``x < 2**logrows``. But the key fixes what
+each row maps to. So the table op is a power with a small negative exponent, which rounds to 1 for
 1 <= x <= 2**w and to 0 beyond. Its results are never negative, so a sum of n lookups is n only if each is 1.
 """
 
