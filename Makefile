@@ -88,14 +88,14 @@ lint: setup ## Check style and types
 	$(python) -m ruff format --quiet --check .
 	$(say) mypy "strict"
 	$(python) -m mypy --no-error-summary
-	$(say) forge "fmt"
-	$(npm) --prefix verifier_contracts exec --offline -- forge fmt --root verifier_contracts --check
+	$(say) forge "fmt and lint"
+	$(npm) --prefix verifier_contracts --silent run lint
 
 .PHONY: format
 format: setup ## Rewrite the sources in the house style
 	$(python) -m ruff check --quiet --fix-only .
 	$(python) -m ruff format --quiet .
-	$(npm) --prefix verifier_contracts exec --offline -- forge fmt --root verifier_contracts
+	$(npm) --prefix verifier_contracts --silent run fmt
 
 ##@ Build
 
