@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from fedproof.record import RunRecord
@@ -29,15 +36,24 @@ def round_line(record: RunRecord, index: int) -> str:
     same = "=" if r.model_hash == r.l1.model_hash else "DIFFERS FROM"
     return (
         f"round {r.round}: {len(proofs)} steps and 1 average proven in "
-        f"{r.seconds.prove + r.seconds.aggregate:.1f} s, accuracy {r.accuracy:.3f} (float {r.accuracy_float:.3f}), "
-        f"L2 hash {r.model_hash[:10]}… {same} L1"
+        f"{r.seconds.prove + r.seconds.aggregate:.1f} s, accuracy {r.accuracy:.3f} "
+        f"(float {r.accuracy_float:.3f}), L2 hash {r.model_hash[:10]}… {same} L1"
     )
 
 
 def final_table(record: RunRecord) -> Table:
     """Return the table of all rounds."""
     table = Table(title=f"{record.model}: {record.parameters} parameters, {record.trainers} trainers")
-    for name in ("round", "accuracy", "float", "prove s", "submit gas", "finalize gas", "L1 gas", "model hash on L1"):
+    for name in (
+        "round",
+        "accuracy",
+        "float",
+        "prove s",
+        "submit gas",
+        "finalize gas",
+        "L1 gas",
+        "model hash on L1",
+    ):
         table.add_column(name, justify="left" if name.startswith("model") else "right")
     table.add_row("start", f"{record.accuracy_before:.3f}", f"{record.accuracy_float_before:.3f}", *[""] * 5)
     for r in record.rounds:

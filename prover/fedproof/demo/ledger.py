@@ -39,7 +39,12 @@ class Ledger:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def add(
-        self, chain: str, purpose: str, receipt: Receipt | None, label: str = "", round_number: int | None = None
+        self,
+        chain: str,
+        purpose: str,
+        receipt: Receipt | None,
+        label: str = "",
+        round_number: int | None = None,
     ) -> int:
         """Note a transaction; return its gas, 0 where there was none."""
         if receipt is None:
@@ -61,7 +66,11 @@ class Ledger:
         for t in deployment.transactions():
             self.transactions.append(
                 Transaction(
-                    chain="l2" if t.chain == "l2" else "l1", purpose="deploy", label=t.step, tx=t.tx, gas=t.gas
+                    chain="l2" if t.chain == "l2" else "l1",
+                    purpose="deploy",
+                    label=t.step,
+                    tx=t.tx,
+                    gas=t.gas,
                 )
             )
 

@@ -53,12 +53,14 @@ class Aggregator:
     def receive(self, update: IntArray, commitment: Commitment, *, trainer: str = "a trainer") -> IntArray:
         """Check a received update (D + S,) against its pure commitment before relying on it; return it.
 
-        Raises :class:`CommitmentMismatch` if it is another vector, :class:`CallerError` if it is no vector of this model.
+        Raises :class:`CommitmentMismatch` if it is another vector, :class:`CallerError` if it is no vector of
+        this model.
         """
         vector = np.asarray(update)
         if vector.shape != (self.length,) or vector.dtype != np.int64:
             raise CallerError(
-                f"the update of {trainer} is {vector.dtype} of shape {vector.shape}, expected int64 of ({self.length},)"
+                f"the update of {trainer} is {vector.dtype} of shape {vector.shape}, "
+                f"expected int64 of ({self.length},)"
             )
         self.circuit.committer.check_opening(vector, commitment, what=f"update of {trainer}")
         return vector
@@ -75,8 +77,10 @@ class Aggregator:
         # Recommitted vectors can hold anything a trainer could prove; the sum must not overflow on the way.
         largest = max(int(np.abs(u.astype(object)).max()) for u in updates)
         if largest * 2**self.bits > MAX_BOUND:
-            raise CallerError(f"an update has an element of absolute value {largest}: no average of it is in range")
-        total = np.sum([w * u for w, u in zip(weights, updates, strict=True)], axis=0, dtype=np.int64)
+            raise CallerError(
+                f"an update has an element of absolute value {largest}: no average of it is in range"
+            )
+        total: IntArray = np.asarray(weights, dtype=np.int64) @ np.stack(updates)
         delta = div_round(total, self.bits)
         remainder = total + (1 << (self.bits - 1)) - (delta << self.bits)
         values = evaluate(self.circuit.program, {"remainder": remainder, "delta": delta})

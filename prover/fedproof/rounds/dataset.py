@@ -41,7 +41,11 @@ class Batch:
         xs = check_finite("x", x, (spec.batch, *spec.sample), half / 2**n.inputs)
         ys = check_finite("y", y, (spec.batch, *spec.target), half / 2**n.targets)
         salt = random_salt(circuit.manifest.slot("batch").salt)
-        return cls(_in_range(quantize(xs, n.inputs), n.table), _in_range(quantize(ys, n.targets), n.table), tuple(salt))
+        return cls(
+            _in_range(quantize(xs, n.inputs), n.table),
+            _in_range(quantize(ys, n.targets), n.table),
+            tuple(salt),
+        )
 
     @property
     def vector(self) -> list[int]:
@@ -51,7 +55,8 @@ class Batch:
 
 def _in_range(values: IntArray, bits: int) -> IntArray:
     # Rounding half up can reach the limit itself; the largest representable value stands for it.
-    return np.minimum(values, 2 ** (bits - 1) - 1)
+    clipped: IntArray = np.minimum(values, 2 ** (bits - 1) - 1)
+    return clipped
 
 
 class Dataset:

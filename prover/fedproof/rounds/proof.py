@@ -12,7 +12,7 @@ from fedproof.circuits.store import Circuit
 from fedproof.commitments import Commitment, read_commitments
 from fedproof.errors import CallerError, InvalidProof
 from fedproof.files import write_whole
-from fedproof.provers import CpuProver, Prover, ProofRun
+from fedproof.provers import CpuProver, ProofRun, Prover
 
 
 class Proof(Strict):
@@ -84,9 +84,14 @@ def check_proof(circuit: Circuit, proof: Proof, prover: Prover | None = None) ->
     """
     manifest = circuit.manifest
     if proof.key != manifest.key:
-        raise InvalidProof(f"the proof is of circuit {proof.circuit} {proof.key}, not of {circuit.name} {manifest.key}")
+        raise InvalidProof(
+            f"the proof is of circuit {proof.circuit} {proof.key}, not of {circuit.name} {manifest.key}"
+        )
     if len(proof.raw) != manifest.costs.proof_bytes:
-        raise InvalidProof(f"the proof has {len(proof.raw)} bytes, proofs of {circuit.name} have {manifest.costs.proof_bytes}")
+        raise InvalidProof(
+            f"the proof has {len(proof.raw)} bytes, "
+            f"proofs of {circuit.name} have {manifest.costs.proof_bytes}"
+        )
     if proof.instances != manifest.instances:
         raise InvalidProof(f"the public instances are {proof.instances}, they must be {manifest.instances}")
     commitments = read_commitments(proof.raw, [s.columns for s in manifest.slots])

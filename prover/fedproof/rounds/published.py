@@ -103,7 +103,7 @@ class PublishedModel(Strict):
 
 
 def verify_model(published: PublishedModel, srs: Srs, registry: RegistryClient) -> ModelRecord:
-    """Check a model file against the registry on L1, trusting nothing in the file; return the registry's record.
+    """Check a model file against the registry on L1, trusting nothing in the file; return the record.
 
     Raises :class:`WrongModel` if the registry has another hash for that round, none, or a frozen one.
     """

@@ -63,7 +63,9 @@ def model_config(
     )
 
 
-def register_model(hub: HubClient, config: ModelConfig, trainers: Sequence[str]) -> tuple[bytes, list[tuple[str, Receipt]]]:
+def register_model(
+    hub: HubClient, config: ModelConfig, trainers: Sequence[str]
+) -> tuple[bytes, list[tuple[str, Receipt]]]:
     """Register a model and admit its trainers; return its id and the labelled receipts."""
     model_id, receipt = hub.register_model(config)
     receipts = [("register model", receipt)]

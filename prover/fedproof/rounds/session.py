@@ -72,7 +72,7 @@ class TrainerSession:
         return self.hub.register_dataset(self.model_id, self.dataset.tree.root)
 
     def train(self, round_number: int, model: ModelVector, steps: int) -> TrainerRound:
-        """Take ``steps`` exact steps from the global model, on the next batches; or return those already taken."""
+        """Take ``steps`` exact steps from the global model on the next batches, or return those taken."""
         kept = self._load(round_number)
         if kept is not None:
             return kept
@@ -98,9 +98,7 @@ class TrainerSession:
 
     def digest(self, round_number: int, work: TrainerRound) -> bytes:
         """Return what is committed to: all batch and step commitments, the address, a nonce."""
-        points = [
-            p for step in work.steps for slot in ("batch", "step") for p in step.commitment(slot)
-        ]
+        points = [p for step in work.steps for slot in ("batch", "step") for p in step.commitment(slot)]
         return commit_digest(self.model_id, round_number, self.address, work.nonce, points)
 
     def prove(self, round_number: int, work: TrainerRound, index: int) -> Proof:
@@ -172,11 +170,11 @@ class TrainerSession:
             steps = [
                 PreparedStep(self.circuit, [[int(v) for v in slot] for slot in s]) for s in kept["steps"]
             ]
-            return TrainerRound(
-                bytes.fromhex(kept["nonce"]), kept["batches"], steps, train_s=kept["train_s"]
-            )
+            return TrainerRound(bytes.fromhex(kept["nonce"]), kept["batches"], steps, train_s=kept["train_s"])
         except (KeyError, ValueError) as e:
-            raise TerminalError(f"{path} is damaged: {e}", hint="without it the round's steps cannot be proven") from e
+            raise TerminalError(
+                f"{path} is damaged: {e}", hint="without it the round's steps cannot be proven"
+            ) from e
 
 
 def read_update(path: Path) -> IntArray:
@@ -185,7 +183,6 @@ def read_update(path: Path) -> IntArray:
         return np.array(json.loads(path.read_text())["update"], dtype=np.int64)
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as e:
         raise CallerError(f"{path} is not an update: {e}") from e
-
 
 
 def _address_of(hub: HubClient) -> str:

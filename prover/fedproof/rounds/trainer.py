@@ -20,7 +20,10 @@ from fedproof.rounds.vectors import Floats, ModelVector, training_spec
 
 @dataclass(frozen=True)
 class PreparedStep:
-    """A step that was taken and can be proven. ``slots`` are the committed vectors: private, they hold the batch."""
+    """A step that was taken and can be proven.
+
+    ``slots`` are the committed vectors: private, they hold the batch.
+    """
 
     circuit: Circuit
     slots: list[list[int]]

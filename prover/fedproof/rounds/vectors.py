@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedproof.circuits import TrainingSpec
-from fedproof.circuits.program import vector_length
 from fedproof.circuits.store import Circuit
 from fedproof.circuits.witness import random_small
 from fedproof.errors import CallerError
@@ -23,7 +22,9 @@ def training_spec(circuit: Circuit) -> TrainingSpec:
     """Return the declaration of a training circuit; raises :class:`CallerError` for another kind."""
     spec = circuit.manifest.spec
     if not isinstance(spec, TrainingSpec):
-        raise CallerError(f"{circuit.name!r} is a circuit of kind {spec.kind!r}, a training circuit is needed")
+        raise CallerError(
+            f"{circuit.name!r} is a circuit of kind {spec.kind!r}, a training circuit is needed"
+        )
     return spec
 
 
@@ -44,7 +45,8 @@ def check_finite(name: str, values: Floats, shape: tuple[int, ...], limit: float
     if bad.size:
         where = tuple(int(i) for i in np.unravel_index(bad[0], shape))
         raise CallerError(
-            f"{name}: element {where} is {array.ravel()[bad[0]]!r}; values must lie in [{-limit:g}, {limit:g})",
+            f"{name}: element {where} is {float(array.ravel()[bad[0]])}; "
+            f"values must lie in [{-limit:g}, {limit:g})",
             hint=f"{bad.size} of {array.size} elements do not; scale the data or give the circuit more bits",
         )
     return array
@@ -79,8 +81,9 @@ class ModelVector:
         length = circuit.manifest.slot("model").length
         vector = np.asarray(vector, dtype=np.int64)
         if vector.shape != (length,):
-            raise CallerError(f"the model vector has shape {vector.shape}, {circuit.name!r} takes ({length},)")
-        assert length == vector_length(length - salts, numbers.step)  # noqa: S101 - the manifest's own arithmetic
+            raise CallerError(
+                f"the model vector has shape {vector.shape}, {circuit.name!r} takes ({length},)"
+            )
         return cls(vector[:-salts], vector[-salts:], numbers.weights)
 
     @property

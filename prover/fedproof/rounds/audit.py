@@ -1,0 +1,91 @@
+"""What a trainer checks before it joins: that the hub's model is the one of its own circuits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fedproof.chain.circuit_verifiers import verifier_spec
+from fedproof.chain.hub import HubClient
+from fedproof.chain.solidity import compile_verifier
+from fedproof.chain.vka import vka_digest
+from fedproof.circuits import AverageSpec, max_steps
+from fedproof.circuits.store import Circuit
+from fedproof.errors import CallerError, InvalidProof
+from fedproof.rounds.vectors import training_spec
+
+
+class RegistrationMismatch(InvalidProof):
+    """A registered model does not check what these circuits prove."""
+
+
+def _getter(name: str, kind: str) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "name": name,
+        "stateMutability": "view",
+        "inputs": [],
+        "outputs": [{"name": "", "type": kind}],
+    }
+
+
+_ADAPTER_ABI = [
+    _getter("generated", "address"),
+    _getter("commitmentCount", "uint256"),
+    _getter("proofLength", "uint256"),
+    _getter("instances", "uint256[]"),
+    _getter("vkaDigest", "bytes32"),
+]
+
+
+def check_registration(hub: HubClient, model_id: bytes, training: Circuit, average: Circuit) -> None:
+    """Compare a registered model with circuits compiled here, from the same declarations and SRS.
+
+    Commitments are recomputed, verifiers are generated and compiled again and compared with the code on the
+    chain. Raises :class:`RegistrationMismatch` naming every difference. The genesis model is checked by
+    whoever holds its vector, with ``Committer.check_opening``.
+    """
+    config = hub.model(model_id).config
+    spec, numbers = average.manifest.spec, training_spec(training)
+    if not isinstance(spec, AverageSpec):
+        raise CallerError(f"{average.name!r} is not a circuit of kind 'average'")
+    committer, length = training.committer, training.manifest.slot("model").length
+    facts: dict[str, tuple[object, object]] = {
+        "commitment of ones": (tuple(config.ones), committer.ones(length)),
+        "tail": (tuple(config.tail), tuple(committer.tail)),
+        "columns of a batch": (config.batch_columns, training.manifest.slot("batch").columns),
+        "samples of a step": (config.samples_per_step, numbers.batch),
+        "bits of the weights": (config.weight_bits, spec.table),
+    }
+    wrong = [f"{name} is {has}, not {ours}" for name, (has, ours) in facts.items() if has != ours]
+    if config.max_steps > max_steps(numbers, spec):
+        wrong.append(f"{config.max_steps} steps are allowed, an average holds {max_steps(numbers, spec)}")
+    wrong += _adapter_differences(hub, config.step_verifier, training)
+    wrong += _adapter_differences(hub, config.aggregate_verifier, average)
+    if wrong:
+        raise RegistrationMismatch(
+            f"model 0x{model_id.hex()} is not one of these circuits: " + "; ".join(wrong)
+        )
+
+
+def _adapter_differences(hub: HubClient, address: str, circuit: Circuit) -> list[str]:
+    client = hub.client
+    adapter = client.at(address, _ADAPTER_ABI)
+    found = []
+    spec = verifier_spec(circuit)
+    code = client.code(str(client.call(adapter.functions.generated())))
+    if code != compile_verifier(spec.source).runtime:
+        found.append(f"the verifier of {circuit.name} has other code")
+    facts = {
+        "commitments": (client.call(adapter.functions.commitmentCount()), spec.commitment_count),
+        "proof length": (client.call(adapter.functions.proofLength()), spec.proof_bytes),
+        "instances": (tuple(client.call(adapter.functions.instances())), tuple(spec.instances)),
+    }
+    if spec.vka:
+        digest = bytes(client.call(adapter.functions.vkaDigest()))
+        facts["key digest"] = (digest, vka_digest(tuple(spec.vka)))
+    found += [
+        f"{name} of the adapter of {circuit.name}: {has}, not {ours}"
+        for name, (has, ours) in facts.items()
+        if has != ours
+    ]
+    return found
