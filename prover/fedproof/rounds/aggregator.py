@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -32,10 +33,11 @@ def fold_weights(samples: Sequence[int], bits: int) -> list[int]:
 
     W_i = floor(2^t * cum_i / total) - floor(2^t * cum_(i-1) / total).
     """
-    total = sum(samples)
-    if not samples or min(samples) <= 0:
-        raise CallerError(f"samples must be positive, got {list(samples)}")
-    ends = [(int(c) << bits) // total for c in np.cumsum(samples)]
+    counts = [int(n) for n in samples]
+    if not counts or min(counts) <= 0:
+        raise CallerError(f"samples must be positive, got {counts}")
+    total = sum(counts)
+    ends = [(c << bits) // total for c in accumulate(counts)]
     return [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
@@ -56,13 +58,17 @@ class Aggregator:
         Raises :class:`CommitmentMismatch` if it is another vector, :class:`CallerError` if it is no vector of
         this model.
         """
+        vector = self._vector(update, trainer)
+        self.circuit.committer.check_opening(vector, commitment, what=f"update of {trainer}")
+        return vector
+
+    def _vector(self, update: IntArray, trainer: str) -> IntArray:
         vector = np.asarray(update)
         if vector.shape != (self.length,) or vector.dtype != np.int64:
             raise CallerError(
                 f"the update of {trainer} is {vector.dtype} of shape {vector.shape}, "
                 f"expected int64 of ({self.length},)"
             )
-        self.circuit.committer.check_opening(vector, commitment, what=f"update of {trainer}")
         return vector
 
     def average(self, updates: Sequence[IntArray], weights: Sequence[int]) -> Average:
@@ -74,8 +80,9 @@ class Aggregator:
             raise CallerError(f"{len(updates)} updates and {len(weights)} weights")
         if sum(weights) != 2**self.bits or min(weights) < 0:
             raise CallerError(f"weights must not be negative and sum to {2**self.bits}, got {list(weights)}")
+        vectors = [self._vector(u, f"trainer {i}") for i, u in enumerate(updates)]
         # Recommitted vectors can hold anything a trainer could prove; the sum must not overflow on the way.
-        largest = max(int(np.abs(u.astype(object)).max()) for u in updates)
+        largest = max(max(int(u.max()), -int(u.min())) for u in vectors)
         if largest * 2**self.bits > MAX_BOUND:
             raise CallerError(
                 f"an update has an element of absolute value {largest}: no average of it is in range"

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from fedproof.chain.digests import batch_leaf
 from fedproof.chain.merkle import MerkleTree
 from fedproof.circuits.store import Circuit
 from fedproof.circuits.witness import random_salt
-from fedproof.commitments import Commitment
+from fedproof.commitments import Commitment, Point
 from fedproof.errors import CallerError
 from fedproof.files import write_whole
 from fedproof.lowering import quantize
@@ -41,11 +42,8 @@ class Batch:
         xs = check_finite("x", x, (spec.batch, *spec.sample), half / 2**n.inputs)
         ys = check_finite("y", y, (spec.batch, *spec.target), half / 2**n.targets)
         salt = random_salt(circuit.manifest.slot("batch").salt)
-        return cls(
-            _in_range(quantize(xs, n.inputs), n.table),
-            _in_range(quantize(ys, n.targets), n.table),
-            tuple(salt),
-        )
+        x_ints, y_ints = quantize(xs, n.inputs, "x"), quantize(ys, n.targets, "y")
+        return cls(_in_range(x_ints, n.table), _in_range(y_ints, n.table), tuple(salt))
 
     @property
     def vector(self) -> list[int]:
@@ -112,3 +110,37 @@ class Dataset:
             ),
         )
         path.chmod(0o600)
+
+    @classmethod
+    def load(cls, circuit: Circuit, path: Path) -> Dataset:
+        """Read what :meth:`save` wrote: the same salts, hence the same commitments and the same root.
+
+        Raises :class:`CallerError` if the file is missing, is none, is of another build of the circuit, or
+        holds other batches than its commitments say.
+        """
+        try:
+            kept = json.loads(path.read_text())
+            key = kept["circuit"]
+            batches = [_stored(circuit, b) for b in kept["batches"]]
+            stated = [tuple(Point(int(x, 16), int(y, 16)) for x, y in c) for c in kept["commitments"]]
+        except FileNotFoundError as e:
+            raise CallerError(f"no dataset file {path}") from e
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as e:
+            raise CallerError(f"{path} is not a dataset file: {type(e).__name__}: {e}") from e
+        if key != circuit.manifest.key:
+            raise CallerError(
+                f"{path} holds batches for the build {key} of a circuit, {circuit.name!r} is "
+                f"{circuit.manifest.key}",
+                hint="make the dataset again and register its root",
+            )
+        dataset = cls(circuit, batches)
+        if dataset.commitments != stated:
+            raise CallerError(f"{path} is damaged: its batches do not match their commitments")
+        return dataset
+
+
+def _stored(circuit: Circuit, batch: dict[str, Any]) -> Batch:
+    spec = training_spec(circuit)
+    x = np.array(batch["x"], dtype=np.int64).reshape(spec.batch, *spec.sample)
+    y = np.array(batch["y"], dtype=np.int64).reshape(spec.batch, *spec.target)
+    return Batch(x, y, tuple(int(s, 16) for s in batch["salt"]))

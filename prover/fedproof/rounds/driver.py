@@ -178,10 +178,11 @@ class RoundDriver:
             self.progress("aggregate", 1, 1)
         with self._stage(outcome, "finalize"):
             outcome.model = base.plus(average.delta)
+            # Kept first: once the hub has moved, a run that finds no model could not train from it.
+            self.keep_model(outcome.model, number)
             outcome.model_hash, outcome.finalized = self.hub.finalize(
                 self.model_id, number, proof.raw, self.average_vka
             )
-            self.keep_model(outcome.model, number)
             self.progress("finalize", 1, 1)
 
     def _kept_average(self, path: Path, delta: list[int]) -> Proof | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from fedproof.chain.digests import model_hash
 from fedproof.chain.registry import ModelRecord, RecordStatus, RegistryClient
@@ -17,6 +18,9 @@ from fedproof.files import write_whole
 from fedproof.rounds.vectors import ModelVector
 from fedproof.srs import Srs
 
+#: What int64 holds: a vector is computed with, not only committed to.
+Element = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+
 
 class WrongModel(InvalidProof):
     """A model file is not the model whose hash stands in the registry."""
@@ -25,17 +29,23 @@ class WrongModel(InvalidProof):
 class PublishedModel(Strict):
     """The vector of a model and what its hash depends on. Everything here is public."""
 
-    format: int = 1
+    format: Literal[1] = 1
     circuit: str
-    logrows: int
+    logrows: int = Field(ge=6, le=24)
     srs_digest: str
-    fractional_bits: int = Field(description="a parameter is vector[i] / 2**fractional_bits")
-    parameters: int = Field(description="length of the vector without its salt")
-    vector: tuple[int, ...]
-    model_id: str = Field(description="32 bytes in hex")
-    round: int = Field(description="0 for the model a registration starts from")
+    fractional_bits: int = Field(ge=0, le=24, description="a parameter is vector[i] / 2**fractional_bits")
+    parameters: int = Field(ge=1, description="length of the vector without its salt")
+    vector: tuple[Element, ...]
+    model_id: str = Field(pattern="^0x[0-9a-f]{64}$", description="32 bytes in hex")
+    round: int = Field(ge=0, lt=2**64, description="0 for the model a registration starts from")
     registry: str | None = Field(default=None, description="address of the registry on L1")
     l1_chain_id: int | None = None
+
+    @model_validator(mode="after")
+    def _holds_its_parameters(self) -> PublishedModel:
+        if self.parameters > len(self.vector):
+            raise ValueError(f"{self.parameters} parameters do not fit a vector of {len(self.vector)}")
+        return self
 
     @classmethod
     def of(
@@ -103,7 +113,10 @@ class PublishedModel(Strict):
 
 
 def verify_model(published: PublishedModel, srs: Srs, registry: RegistryClient) -> ModelRecord:
-    """Check a model file against the registry on L1, trusting nothing in the file; return the record.
+    """Check the vector of a model file against the registry on L1; return the registry's record.
+
+    What the hash does not cover is taken from the file as it stands: where the parameters end and the salt
+    begins, and how many bits are fractional. The circuit's declaration says both.
 
     Raises :class:`WrongModel` if the registry has another hash for that round, none, or a frozen one.
     """

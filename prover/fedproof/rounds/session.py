@@ -171,9 +171,10 @@ class TrainerSession:
                 PreparedStep(self.circuit, [[int(v) for v in slot] for slot in s]) for s in kept["steps"]
             ]
             return TrainerRound(bytes.fromhex(kept["nonce"]), kept["batches"], steps, train_s=kept["train_s"])
-        except (KeyError, ValueError) as e:
+        except (KeyError, ValueError, TypeError) as e:
             raise TerminalError(
-                f"{path} is damaged: {e}", hint="without it the round's steps cannot be proven"
+                f"{path} is damaged: {type(e).__name__}: {e}",
+                hint="without it the round's steps cannot be proven",
             ) from e
 
 
