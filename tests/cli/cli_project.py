@@ -1,4 +1,4 @@
-"""A project of its own for the tests of the command: circuits small enough to compile and prove in seconds."""
+"""A project of its own for the tests of the command: circuits that compile and prove in seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fedproof.cli import run
 
 SOURCES = Path(__file__).resolve().parents[2] / "prover"
 
-MODEL = '''
+MODEL = """
 from torch import nn
 
 
@@ -37,7 +37,7 @@ class Curved(Tiny):
 
 def squared(prediction, target):
     return 0.5 * ((prediction - target) ** 2).sum() / prediction.shape[0]
-'''
+"""
 
 TRAINING = """
 kind = "training"

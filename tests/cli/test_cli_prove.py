@@ -1,4 +1,4 @@
-"""``fedproof prove`` and ``verify`` on real proofs of a tiny circuit, and everything wrong they may be given."""
+"""``fedproof prove`` and ``verify`` on real proofs of a tiny circuit, and wrong input of every kind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ def proven(_compiled_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     write_json(folder / "in.json", STEP)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FEDPROOF_PROJECT", str(_compiled_once))
-        paths = ("--input", folder / "in.json", "--output", folder / "proof.json", "--step", folder / "step.json")
+        paths = (
+            "--input",
+            folder / "in.json",
+            "--output",
+            folder / "proof.json",
+            "--step",
+            folder / "step.json",
+        )
         assert run(["prove", "tiny", *map(str, paths)]) == 0
     return folder
 
@@ -105,7 +112,9 @@ def test_a_wrong_input_is_named(
     change: dict[str, object], words: list[str], compiled: Path, tmp_path: Path, fedproof: Command
 ) -> None:
     given = write_json(tmp_path / "in.json", STEP | change)
-    answer = fedproof("prove", "tiny", "-i", given, "-o", tmp_path / "proof.json", "--step", tmp_path / "step.json")
+    answer = fedproof(
+        "prove", "tiny", "-i", given, "-o", tmp_path / "proof.json", "--step", tmp_path / "step.json"
+    )
     answer.failed(2, *words)
     assert [p.name for p in tmp_path.iterdir()] == ["in.json"]
 
@@ -148,7 +157,9 @@ def test_weights_must_add_up(weights: list[int], compiled: Path, tmp_path: Path,
 
 def test_an_average_circuit_takes_no_step(compiled: Path, tmp_path: Path, fedproof: Command) -> None:
     given = write_json(tmp_path / "in.json", STEP)
-    fedproof("prove", "tiny-average", "-i", given, "-o", tmp_path / "p.json").failed(2, "neither weights nor samples")
+    fedproof("prove", "tiny-average", "-i", given, "-o", tmp_path / "p.json").failed(
+        2, "neither weights nor samples"
+    )
 
 
 def test_the_input_is_not_overwritten(compiled: Path, tmp_path: Path, fedproof: Command) -> None:
@@ -180,7 +191,13 @@ def test_an_output_that_cannot_be_written(compiled: Path, tmp_path: Path, fedpro
     ],
 )
 def test_a_wrong_proof_is_one_clear_line(
-    change: object, code: int, words: list[str], compiled: Path, proven: Path, tmp_path: Path, fedproof: Command
+    change: object,
+    code: int,
+    words: list[str],
+    compiled: Path,
+    proven: Path,
+    tmp_path: Path,
+    fedproof: Command,
 ) -> None:
     proof = json.loads((proven / "proof.json").read_text())
     changed = write_json(tmp_path / "proof.json", change(proof))  # type: ignore[operator]

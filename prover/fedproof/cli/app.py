@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from fedproof.cli.commands import circuits, config, deploy, devnet, networks, proofs, srs, version
+from fedproof.cli.commands import (
+    circuits,
+    config,
+    demo,
+    deploy,
+    devnet,
+    models,
+    networks,
+    proofs,
+    relay,
+    rounds,
+    srs,
+    version,
+)
 
 app = typer.Typer(
     name="fedproof",
@@ -49,6 +62,10 @@ app.command("prove")(proofs.prove)
 app.command("verify")(proofs.verify)
 app.add_typer(devnet.app, name="devnet")
 app.command("deploy")(deploy.deploy)
+app.add_typer(rounds.app, name="round")
+app.command("relay")(relay.relay)
+app.command("verify-model")(models.verify_model)
+app.command("demo")(demo.demo)
 app.add_typer(networks.app, name="networks")
 app.command("config")(config.config)
 app.command("version")(version.version)

@@ -96,6 +96,16 @@ def read_average(path: Path, circuit: Circuit) -> AverageInput:
     return AverageInput(updates, weights)
 
 
+def read_samples(path: Path) -> tuple[Any, Any]:
+    """Read a trainer's samples: ``x`` (n, *sample) and ``y`` (n, *target) of an .npz or JSON file."""
+    data = _read(path)
+    _only(data, ("x", "y"), str(path), all_of=True)
+    try:
+        return np.asarray(data["x"], dtype=np.float64), np.asarray(data["y"], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise CallerError(f"{path}: x and y must be arrays of numbers: {error}") from error
+
+
 def integers(name: str, values: object) -> IntArray:
     """``values``, a flat list of integers, as int64. Raises :class:`CallerError` naming what is not."""
     if isinstance(values, np.ndarray):

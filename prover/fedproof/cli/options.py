@@ -11,3 +11,7 @@ NetworkName = Annotated[str, typer.Option("--network", help="A network of `fedpr
 DeploymentName = Annotated[
     str | None, typer.Option("--name", help="Name of the deployment; the network's name unless given.")
 ]
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", help="The name a model is registered under; the only one unless given."),
+]

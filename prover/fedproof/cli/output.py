@@ -63,13 +63,17 @@ class Output:
         sys.stderr.write(f"warning: {_one_line(message)}\n")
 
     @contextmanager
-    def working(self, title: str) -> Iterator[Say]:
-        """Show that something long is going on, and which part: a spinner on a terminal, else log lines."""
+    def working(self, title: str, *, chatty: bool = False) -> Iterator[Say]:
+        """Show that something long is going on, and which part: a spinner on a terminal, else log lines.
+
+        The parts of something ``chatty`` are logged with --verbose only.
+        """
         from fedproof.cli.logs import log, to_json  # noqa: PLC0415 - structlog is not needed for --help
 
         if to_json() or not sys.stderr.isatty():
             log().info(title)
-            yield lambda stage: log().info(f"{title}: {stage}")
+            level = "debug" if chatty else "info"
+            yield lambda stage: getattr(log(), level)(f"{title}: {stage}")
             return
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 

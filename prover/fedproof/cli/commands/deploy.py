@@ -37,10 +37,10 @@ def deploy(
     """
     from fedproof.chain.circuit_verifiers import verifier_spec  # noqa: PLC0415 - web3 is slow to import
     from fedproof.chain.deploy import deploy as deploy_all  # noqa: PLC0415
-    from fedproof.chain.deploy import open_chains  # noqa: PLC0415
     from fedproof.chain.deployment import deployment_path  # noqa: PLC0415
     from fedproof.chain.networks import network as find_network  # noqa: PLC0415
     from fedproof.circuits.spec import available, load_spec  # noqa: PLC0415
+    from fedproof.cli.chains import connect  # noqa: PLC0415
     from fedproof.project import Project  # noqa: PLC0415
 
     out, project = Output(json=json), Project.find()
@@ -53,9 +53,9 @@ def deploy(
     found = find_network(network)
     name = name or network
     path = deployment_path(name)
-    chains = open_chains(found)
+    chains = connect(found)
     specs = [verifier_spec(compiled(item, out)) for item in chosen]
-    with out.working(f"deploying to {network}") as say:
+    with out.working(f"deploying to {network}", chatty=True) as say:
         made = deploy_all(name, chains, specs, progress=say)
     document = made.model_dump(mode="json", exclude={"abis"}) | {
         "path": str(path),

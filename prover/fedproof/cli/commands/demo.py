@@ -1,0 +1,56 @@
+"""``fedproof demo``: the whole pipeline on real data."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from fedproof.cli.options import Json
+from fedproof.cli.output import Output
+
+
+def demo(
+    circuit: Annotated[
+        str, typer.Option("--circuit", help="Training circuit; NAME-average must exist too.")
+    ] = "digits-mlp",
+    trainers: Annotated[int, typer.Option("--trainers", min=1, max=16)] = 4,
+    rounds: Annotated[int, typer.Option("--rounds", min=1)] = 4,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Local steps of a trainer in a round.")] = 2,
+    held_out: Annotated[
+        int, typer.Option("--held-out", min=1, help="Samples held out for the accuracy.")
+    ] = 357,
+    seed: Annotated[int, typer.Option("--seed", help="Of the split of the data.")] = 0,
+    keep_devnet: Annotated[
+        bool, typer.Option("--keep-devnet", help="Leave the chains running at the end.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run whole rounds on scikit-learn's digits: train, prove, verify on an L2, record on an L1.
+
+    Both chains are local and emulated. The record goes to build/demo/run.json, a page to
+    build/demo/report.html.
+
+    Example:
+
+        fedproof demo --circuit digits-linear --rounds 3
+    """
+    from rich.console import Console  # noqa: PLC0415 - these rooms are slow to import
+
+    from fedproof.demo import DemoOptions, run_demo  # noqa: PLC0415
+    from fedproof.project import Project  # noqa: PLC0415
+
+    options = DemoOptions(
+        circuit=circuit,
+        trainers=trainers,
+        rounds=rounds,
+        steps=steps,
+        held_out=held_out,
+        seed=seed,
+        keep_devnet=keep_devnet,
+    )
+    # With --json stdout holds the record and nothing else.
+    console = Console(file=sys.stderr if json else sys.stdout, highlight=False)
+    record = run_demo(Project.find(), options, console)
+    Output(json=json).result(record.model_dump(mode="json"))

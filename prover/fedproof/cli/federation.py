@@ -1,0 +1,154 @@
+"""A model with local trainers on a deployment: what ``fedproof round`` remembers between two calls."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from fedproof.chain.accounts import devnet_account
+from fedproof.chain.circuit_verifiers import submission_vka
+from fedproof.chain.deploy import ChainPair, learn_errors
+from fedproof.chain.deployment import Deployment, load_deployment
+from fedproof.chain.hub import HubClient, Phase
+from fedproof.circuits.spec import Strict
+from fedproof.circuits.store import Circuit
+from fedproof.cli.chains import connect
+from fedproof.errors import CallerError, TerminalError
+from fedproof.files import write_whole
+from fedproof.project import Project
+from fedproof.rounds import Aggregator, Batch, Dataset
+from fedproof.rounds.driver import Progress, RoundDriver
+from fedproof.rounds.session import TrainerSession
+
+_FILE = "federation.json"
+
+
+class Federation(Strict):
+    """One model of a deployment, with trainers that are accounts of the devnet."""
+
+    format: int = 1
+    deployment: str
+    model_id: str = Field(pattern="^0x[0-9a-f]{64}$")
+    training: str
+    average: str
+    steps: int = Field(ge=1)
+    trainers: tuple[int, ...] = Field(description="indices of the devnet's accounts")
+
+    @property
+    def id_bytes(self) -> bytes:
+        """The model id."""
+        return bytes.fromhex(self.model_id[2:])
+
+    def save(self, folder: Path) -> None:
+        """Write it into ``folder``."""
+        write_whole(folder / _FILE, self.model_dump_json(indent=2) + "\n")
+
+
+def federations(project: Project) -> Path:
+    """Folder of all federations of a project."""
+    return project.build / "federations"
+
+
+def folder_of(project: Project, name: str) -> Path:
+    """Folder of the federation ``name``. Raises :class:`CallerError` when it cannot be a file name."""
+    if not name or not name.replace("-", "").replace("_", "").isalnum():
+        raise CallerError(f"{name!r} may hold letters, digits, '-' and '_' only")
+    return federations(project) / name
+
+
+def find(project: Project, name: str | None) -> tuple[Federation, Path]:
+    """The federation ``name``, or the only one there is, and its folder. Raises :class:`CallerError`."""
+    known = sorted(path.parent.name for path in federations(project).glob(f"*/{_FILE}"))
+    if name is None:
+        if len(known) != 1:
+            state = f"there are several: {', '.join(known)}" if known else "none is registered"
+            raise CallerError(f"which model? {state}", hint="fedproof round register, or --model NAME")
+        name = known[0]
+    path = folder_of(project, name) / _FILE
+    if name not in known:
+        raise CallerError(f"no model {name!r} is registered", hint=f"known: {', '.join(known) or 'none'}")
+    try:
+        return Federation.model_validate_json(path.read_text(encoding="utf-8")), path.parent
+    except (OSError, ValueError) as error:
+        raise TerminalError(f"{path} is damaged: {error}", hint="remove its folder, register anew") from error
+
+
+@dataclass(frozen=True)
+class Place:
+    """A deployment and its chains, checked to be the ones that were deployed to."""
+
+    deployment: Deployment
+    chains: ChainPair
+
+    @classmethod
+    def reach(cls, name: str) -> Place:
+        """Connect to the deployment ``name``. Raises as ``connect`` and ``Deployment.check`` do."""
+        deployment = load_deployment(name)
+        chains = connect(deployment.the_network())
+        deployment.check(chains.l2, chains.l1)
+        learn_errors(deployment, chains)
+        return cls(deployment, chains)
+
+    @property
+    def hub(self) -> HubClient:
+        """The hub, acting as the network's account."""
+        return HubClient(self.chains.l2, self.deployment.hub, self.deployment.abis["FedproofHub"])
+
+    def require_phase(self, federation: Federation, number: int, phase: Phase, why: str) -> None:
+        """Raise :class:`CallerError` unless round ``number`` is in ``phase``; ``why`` is the hint."""
+        latest = self.hub.latest_round(federation.id_bytes)
+        if not 1 <= number <= latest:
+            raise CallerError(f"there is no round {number}", hint=f"rounds opened so far: {latest}")
+        found = self.hub.phase(federation.id_bytes, number)
+        if found is not phase:
+            raise CallerError(f"round {number} is in phase {found.name.lower()}", hint=why)
+
+
+def load_dataset(circuit: Circuit, path: Path) -> Dataset:
+    """Read what ``Dataset.save`` wrote: salts included, so that its Merkle root is the registered one."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        batches = [
+            Batch(
+                np.array(b["x"], dtype=np.int64),
+                np.array(b["y"], dtype=np.int64),
+                tuple(int(s, 16) for s in b["salt"]),
+            )
+            for b in kept["batches"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TerminalError(f"{path} is damaged: {error}", hint="register the model anew") from error
+    return Dataset(circuit, batches)
+
+
+def driver(
+    federation: Federation,
+    folder: Path,
+    place: Place,
+    circuits: tuple[Circuit, Circuit],
+    progress: Progress,
+) -> RoundDriver:
+    """The driver of a federation's rounds; made again, it goes on where the last one stopped."""
+    training, average = circuits
+    sessions = []
+    for index in federation.trainers:
+        account = devnet_account(index)
+        own = folder / "trainers" / account.address
+        dataset = load_dataset(training, own / "dataset.json")
+        hub = place.hub.acting_as(account)
+        sessions.append(TrainerSession(training, dataset, hub, federation.id_bytes, own))
+    kinds = [place.deployment.verifier(circuit.name).kind for circuit in circuits]
+    return RoundDriver(
+        place.hub,
+        federation.id_bytes,
+        sessions,
+        Aggregator(average),
+        folder,
+        steps=federation.steps,
+        vka=(submission_vka(training, kinds[0]), submission_vka(average, kinds[1])),
+        progress=progress,
+    )
