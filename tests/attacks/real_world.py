@@ -219,6 +219,10 @@ class Game:
             self.model_id, number or self.number, address, self.world.REASON, guardians
         )
 
+    def pass_period(self) -> None:
+        """Let the phase's deadline pass."""
+        self.world.pass_time(PERIOD + 1)
+
     def result(self) -> Commitment:
         return self.hub.round(self.model_id, self.number).result
 
