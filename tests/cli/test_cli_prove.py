@@ -132,7 +132,7 @@ def test_a_value_that_the_circuit_cannot_hold_is_named(
     ("document", "words"),
     [
         ({"updates": [], "samples": []}, ["updates must be a list of vectors and not empty"]),
-        ({"updates": [[1, 2]], "samples": [1]}, ["updates[0] has shape (2,)"]),
+        ({"updates": [[1, 2]], "samples": [1]}, ["update of trainer 0", "(2,)"]),
         ({"updates": [["one"]], "samples": [1]}, ["updates[0]: element 0 is 'one'"]),
         ({"updates": [[1]]}, ["neither weights nor samples"]),
         ({"updates": [[1]], "weights": [256], "samples": [1]}, ["both weights and samples"]),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from pydantic import Field
 
 from fedproof.chain.accounts import devnet_account
@@ -20,7 +18,7 @@ from fedproof.cli.chains import connect
 from fedproof.errors import CallerError, TerminalError
 from fedproof.files import write_whole
 from fedproof.project import Project
-from fedproof.rounds import Aggregator, Batch, Dataset
+from fedproof.rounds import Aggregator, Dataset
 from fedproof.rounds.driver import Progress, RoundDriver
 from fedproof.rounds.session import TrainerSession
 
@@ -108,23 +106,6 @@ class Place:
             raise CallerError(f"round {number} is in phase {found.name.lower()}", hint=why)
 
 
-def load_dataset(circuit: Circuit, path: Path) -> Dataset:
-    """Read what ``Dataset.save`` wrote: salts included, so that its Merkle root is the registered one."""
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        batches = [
-            Batch(
-                np.array(b["x"], dtype=np.int64),
-                np.array(b["y"], dtype=np.int64),
-                tuple(int(s, 16) for s in b["salt"]),
-            )
-            for b in kept["batches"]
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TerminalError(f"{path} is damaged: {error}", hint="register the model anew") from error
-    return Dataset(circuit, batches)
-
-
 def driver(
     federation: Federation,
     folder: Path,
@@ -138,7 +119,7 @@ def driver(
     for index in federation.trainers:
         account = devnet_account(index)
         own = folder / "trainers" / account.address
-        dataset = load_dataset(training, own / "dataset.json")
+        dataset = Dataset.load(training, own / "dataset.json")
         hub = place.hub.acting_as(account)
         sessions.append(TrainerSession(training, dataset, hub, federation.id_bytes, own))
     kinds = [place.deployment.verifier(circuit.name).kind for circuit in circuits]

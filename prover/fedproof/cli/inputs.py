@@ -87,10 +87,6 @@ def read_average(path: Path, circuit: Circuit) -> AverageInput:
     if not isinstance(data["updates"], Sequence | np.ndarray) or not len(data["updates"]):
         raise CallerError(f"{path}: updates must be a list of vectors and not empty")
     updates = [integers(f"updates[{i}]", update) for i, update in enumerate(data["updates"])]
-    length = circuit.manifest.slot("delta").length
-    for i, update in enumerate(updates):
-        if update.shape != (length,):
-            raise CallerError(f"updates[{i}] has shape {update.shape}, the circuit takes ({length},)")
     numbers = [int(n) for n in integers(given[0], data[given[0]])]
     weights = numbers if given[0] == "weights" else fold_weights(numbers, spec.table)
     return AverageInput(updates, weights)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -45,6 +46,9 @@ def verify_model(
     from fedproof.srs import SrsStore  # noqa: PLC0415
 
     out = Output(json=json)
+    if urlsplit(rpc).scheme not in {"http", "https"} or not urlsplit(rpc).hostname:
+        # not quoted: access tokens live in URLs
+        raise CallerError("--rpc is not an http or https URL", hint="--rpc https://...")
     published = PublishedModel.load(file)
     address = registry or published.registry
     if address is None:
