@@ -95,10 +95,15 @@ class CircuitEmitter(Emitter):
         return self.op("Concat", parts, out, axis=0) if len(parts) > 1 else parts[0]
 
 
+def exposed(program: Program) -> list[Node]:
+    """Return the nodes with a tensor of their own in ezkl, which merges a restated one with its source."""
+    return [n for n in program.nodes if n.op not in {"restate", "const"}]
+
+
 def circuit_graph(program: Program, *, expose: bool = False) -> onnx.ModelProto:
     """Return the ONNX graph that ezkl compiles: one input a slot, the number of lookups out.
 
-    ``expose`` adds every node's tensor as an output, for tests that compare them with the reference.
+    ``expose`` adds the tensors of :func:`exposed` as outputs, for tests that compare them with the reference.
     """
     emitter = CircuitEmitter(program)
     for node in program.nodes:
@@ -107,5 +112,5 @@ def circuit_graph(program: Program, *, expose: bool = False) -> onnx.ModelProto:
     inputs = [helper.make_tensor_value_info(s.name, FLOAT, [program.slot_size(s)]) for s in program.slots]
     outputs = [helper.make_tensor_value_info("lookups", FLOAT, [1])]
     if expose:
-        outputs += [helper.make_tensor_value_info(emitter.name(n), FLOAT, n.shape) for n in program.nodes]
+        outputs += [helper.make_tensor_value_info(emitter.name(n), FLOAT, n.shape) for n in exposed(program)]
     return emitter.model("circuit", inputs, outputs)
