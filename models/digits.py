@@ -19,9 +19,26 @@ def load() -> tuple[Array, Array]:
 def split(trainers: int, held_out: int, seed: int) -> tuple[list[tuple[Array, Array]], tuple[Array, Array]]:
     """Disjoint shards for ``trainers`` trainers and a held-out test set of ``held_out`` samples.
 
-    Returns ``([(x, y), ...], (x_test, y_test))``. The split depends on ``seed`` alone.
+    Returns ``([(x, y), ...], (x_test, y_test))``. The split depends on ``seed`` alone. Within a shard the classes
+    take turns, so that a small batch is not all of one digit.
     """
     x, y = load()
     order = np.random.default_rng(seed).permutation(len(x))
     test, rest = order[:held_out], order[held_out:]
-    return [(x[part], y[part]) for part in np.array_split(rest, trainers)], (x[test], y[test])
+    generator = np.random.default_rng(seed)
+    shards = []
+    for part in np.array_split(rest, trainers):
+        taken = part[_in_turns(y[part].argmax(1), generator)]
+        shards.append((x[taken], y[taken]))
+    return shards, (x[test], y[test])
+
+
+def _in_turns(labels: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+    """Return an order in which the classes take turns, as long as each has samples left."""
+    left = [list(generator.permutation(np.flatnonzero(labels == c))) for c in range(CLASSES)]
+    order = []
+    while any(left):
+        for c in generator.permutation(CLASSES):
+            if left[c]:
+                order.append(left[c].pop())
+    return np.array(order)
