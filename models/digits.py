@@ -19,8 +19,8 @@ def load() -> tuple[Array, Array]:
 def split(trainers: int, held_out: int, seed: int) -> tuple[list[tuple[Array, Array]], tuple[Array, Array]]:
     """Disjoint shards for ``trainers`` trainers and a held-out test set of ``held_out`` samples.
 
-    Returns ``([(x, y), ...], (x_test, y_test))``. The split depends on ``seed`` alone. Within a shard the classes
-    take turns, so that a small batch is not all of one digit.
+    Returns ``([(x, y), ...], (x_test, y_test))``. The split depends on ``seed`` alone. Within a shard
+    the classes take turns, so that a small batch is not all of one digit.
     """
     x, y = load()
     order = np.random.default_rng(seed).permutation(len(x))
