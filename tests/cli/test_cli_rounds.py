@@ -1,0 +1,95 @@
+"""Whole rounds by hand with the command: devnet, deploy, register, run, relay, verify-model; real proofs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_project import Command, write_json
+from test_cli_failures import free_port
+
+from fedproof.cli import run
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def deployed(_compiled_once: Path) -> Iterator[tuple[Path, str]]:
+    """The compiled project on a running devnet with one model of two trainers: its root, the L1's URL."""
+    ports = {side: free_port() for side in ("l2", "l1")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEDPROOF_PROJECT", str(_compiled_once))
+        for side, port in ports.items():
+            patch.setenv(f"FEDPROOF_DEVNET_{side.upper()}_PORT", str(port))
+        try:
+            assert run(["devnet", "up"]) == 0
+            assert run(["deploy", "--circuit", "tiny", "--average", "tiny-average"]) == 0
+            assert run(["round", "register", "tiny", *_data(_compiled_once), "--steps", "1"]) == 0
+            yield _compiled_once, f"http://127.0.0.1:{ports['l1']}"
+        finally:
+            run(["devnet", "down"])
+
+
+def _data(folder: Path) -> list[str]:
+    generator = np.random.default_rng(1)
+    arguments = []
+    for i in range(2):
+        x = generator.random((6, 3))
+        np.savez(folder / f"trainer{i}.npz", x=x, y=np.eye(2)[(x[:, 0] > 0.5).astype(int)])
+        arguments += ["--data", str(folder / f"trainer{i}.npz")]
+    return arguments
+
+
+@pytest.fixture
+def live(deployed: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str]:
+    monkeypatch.setenv("FEDPROOF_PROJECT", str(deployed[0]))
+    return deployed
+
+
+def test_a_round_by_hand(live: tuple[Path, str], fedproof: Command, tmp_path: Path) -> None:
+    _, url = live
+    before = fedproof("round", "status", "--json").json
+    assert before["round"] is None
+    fedproof("relay", 1).failed(2, "there is no round 1")
+    opened = fedproof("round", "open", "--json").json
+    assert opened["round"] == 1
+    fedproof("relay", 1).failed(2, "round 1 is in phase commit")
+    fedproof("round", "cancel").failed(2, "round 1 is in phase commit")
+    played = fedproof("round", "run", "--json").json["rounds"]
+    assert [p["round"] for p in played] == [1], "an open round is played, not a new one opened"
+    status = fedproof("round", "status", "--json").json["round"]
+    assert (status["phase"], status["submitted"], status["steps"]) == ("finalized", 2, 2)
+    model = Path(played[0]["model"])
+
+    fedproof("verify-model", model, "--rpc", url).failed(3, "the registry has no hash for round 1")
+    sent = fedproof("relay", 1, "--json").json
+    assert sent["model_hash"] == played[0]["model_hash"] == status["model_hash"]
+    answer = fedproof("verify-model", model, "--rpc", url)
+    assert answer.code == 0
+    assert "make sure that it is the right one" in answer.err
+    found = fedproof("verify-model", model, "--rpc", url, "--registry", sent["registry"], "--json").json
+    assert (found["valid"], found["model_hash"]) == (True, sent["model_hash"])
+
+    changed = json.loads(model.read_text())
+    changed["vector"][0] += 1
+    forged = write_json(tmp_path / "forged.json", changed)
+    fedproof("verify-model", forged, "--rpc", url).failed(3, "these weights have the hash")
+    other = "0x" + "11" * 20
+    fedproof("verify-model", model, "--rpc", url, "--registry", other).failed(2, other)
+
+
+def test_a_second_deployment_continues_the_first(live: tuple[Path, str], fedproof: Command) -> None:
+    record = live[0] / "build" / "deployments" / "devnet.json"
+    hub = json.loads(record.read_text())["l2"]["contracts"]["FedproofHub"]["address"]
+    again = fedproof("deploy", "--circuit", "tiny", "--average", "tiny-average", "--json")
+    assert again.code == 0, again.err
+    assert again.json["hub"] == hub
+
+
+def test_more_steps_than_an_average_holds(live: tuple[Path, str], fedproof: Command) -> None:
+    answer = fedproof("round", "register", "tiny", "--model", "many", *_data(live[0]), "--steps", "2")
+    answer.failed(2, "2 steps a round; the average holds updates of 1")
+    assert not (live[0] / "build" / "federations" / "many").exists()
