@@ -1,0 +1,3 @@
+from demo_world import aside, world
+
+__all__ = ["aside", "world"]
