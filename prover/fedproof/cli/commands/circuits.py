@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="What can be proven here: declarations, artefacts, costs.")
 
-_COSTS = ("logrows", "rows", "columns", "cells", "lookups", "commitments", "proof_bytes")
-
 
 def compiled(name: str, out: Output, store: CircuitStore | None = None) -> Circuit:
     """The compiled circuit ``name`` of this project, compiled first if need be."""
@@ -165,20 +163,27 @@ def costs(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Refresh the golden table circuits/costs.csv: exact costs of every circuit.
+    """Refresh the golden table circuits/costs.csv: exact costs of every circuit, compiled if need be.
 
     Example:
 
         fedproof circuits costs --check
     """
-    from fedproof.circuits.costs import write_costs  # noqa: PLC0415
+    from fedproof.circuits.costs import differences, measure_costs, read_costs, write_costs  # noqa: PLC0415
     from fedproof.circuits.store import CircuitStore  # noqa: PLC0415
     from fedproof.project import Project  # noqa: PLC0415
 
     out, project = Output(json=json), Project.find()
-    path = project.circuits / "costs.csv"
-    del check, write_costs, CircuitStore
-    out.result({"path": str(path)}, f"{path}")
+    path, store = project.circuits / "costs.csv", CircuitStore(project)
+    golden = read_costs(path) if check else []
+    with out.working("measuring costs") as say:
+        measured = measure_costs(store, say) if check else write_costs(store, path, say)
+    if check and (changed := differences(golden, measured)):
+        raise CallerError(
+            f"{path.name} is stale: {'; '.join(changed)}", hint="if that is meant: fedproof circuits costs"
+        )
+    found = [row.model_dump() for row in measured]
+    out.table({"path": str(path), "circuits": found}, list(found[0]), [list(row.values()) for row in found])
 
 
 def _facts(circuit: Circuit) -> dict[str, Any]:
