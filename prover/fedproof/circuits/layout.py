@@ -76,7 +76,14 @@ def make_keys(folder: Path, srs: Path) -> None:
     """Make the proving and verifying key."""
     import ezkl  # noqa: PLC0415
 
-    ezkl.setup(str(folder / COMPILED), str(folder / VK), str(folder / PK), str(srs))
+    ezkl.setup(
+        str(folder / COMPILED),
+        str(folder / VK),
+        str(folder / PK),
+        str(srs),
+        None,
+        disable_selector_compression=False,
+    )
 
 
 def write_verifiers(folder: Path, srs: Path) -> None:

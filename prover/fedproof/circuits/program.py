@@ -26,7 +26,11 @@ def training_step(spec: TrainingSpec, root: Path) -> TrainingStep:
     # A declaration stands for one model: its initial weights do not depend on what ran before.
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        module = make()
+        try:
+            module = make()
+        # Whatever the user's constructor raises.
+        except Exception as e:
+            raise CallerError(f"{spec.model} cannot be made: {type(e).__name__}: {e}") from e
     if not isinstance(module, torch.nn.Module):
         raise CallerError(f"{spec.model} is a {type(module).__name__}, not a torch.nn.Module")
     return TrainingStep(module, loss, spec.learning_rate, spec.batch, spec.sample, spec.target)
@@ -44,14 +48,14 @@ def vector_length(parameters: int, step_bits: int) -> int:
     return parameters + salt_length(step_bits)
 
 
-def build_program(
-    spec: TrainingSpec | AverageSpec, folder: Path, graph: onnx.ModelProto
-) -> Program:
-    """Return the integer program of a declaration; ``graph`` is the training step's, for an average that of ``of``."""
+def build_program(spec: TrainingSpec | AverageSpec, folder: Path, graph: onnx.ModelProto) -> Program:
+    """Return the integer program of a declaration; ``graph`` is the step's, for an average that of ``of``."""
     if isinstance(spec, TrainingSpec):
         return training_program(graph.graph, spec.numbers)
     whole = load_spec(spec.of, folder)
     if not isinstance(whole, TrainingSpec):
         raise CallerError(f"'of' must name a training circuit, {spec.of!r} is not one")
-    parameters = next(i for i in graph.graph.input if i.name == "model").type.tensor_type.shape.dim[0].dim_value
+    parameters = (
+        next(i for i in graph.graph.input if i.name == "model").type.tensor_type.shape.dim[0].dim_value
+    )
     return average_program(vector_length(parameters, whole.numbers.step), spec.table)

@@ -25,7 +25,9 @@ class Plonk(Strict):
     """How the circuit is laid out."""
 
     logrows: int = Field(ge=6, le=24, description="log2 of the rows; equal in all circuits of a model")
-    columns: int = Field(default=1, ge=1, le=16, description="ezkl's num_inner_cols: cells worked on in a row")
+    columns: int = Field(
+        default=1, ge=1, le=16, description="ezkl's num_inner_cols: cells worked on in a row"
+    )
     freivalds: bool = Field(default=False, description="check matrix products with a random vector")
 
 
@@ -62,7 +64,21 @@ _ADAPTER: TypeAdapter[TrainingSpec | AverageSpec] = TypeAdapter(CircuitSpec)
 
 
 def load_spec(name: str, folder: Path) -> TrainingSpec | AverageSpec:
-    """Read and validate ``folder/NAME.toml``. Raises :class:`CallerError` naming what is wrong and where."""
+    """Read and check ``folder/NAME.toml``. Raises :class:`CallerError` naming what is wrong and where."""
+    spec = _read(name, folder)
+    if isinstance(spec, AverageSpec):
+        whole = _read(spec.of, folder)
+        if not isinstance(whole, TrainingSpec):
+            raise CallerError(f"{name}.toml: 'of' must name a training circuit, {spec.of!r} is not one")
+        if whole.plonk.logrows != spec.plonk.logrows:
+            raise CallerError(
+                f"{name}.toml: logrows is {spec.plonk.logrows}, that of {spec.of!r} is {whole.plonk.logrows}",
+                hint="commitments agree only between circuits of equal logrows",
+            )
+    return spec
+
+
+def _read(name: str, folder: Path) -> TrainingSpec | AverageSpec:
     if not NAME.fullmatch(name):
         raise CallerError(f"{name!r} is not a circuit name", hint="lower-case letters, digits and hyphens")
     path = folder / f"{name}.toml"
@@ -70,25 +86,13 @@ def load_spec(name: str, folder: Path) -> TrainingSpec | AverageSpec:
         known = ", ".join(available(folder)) or "none"
         raise CallerError(f"no circuit {name!r}: {path.name} is not in {folder}", hint=f"there are: {known}")
     try:
-        spec = _ADAPTER.validate_python(tomllib.loads(path.read_text()))
-    except tomllib.TOMLDecodeError as e:
+        return _ADAPTER.validate_python(tomllib.loads(path.read_text()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise CallerError(f"{path.name} is not valid TOML: {e}") from e
     except ValidationError as e:
-        problems = "; ".join(
-            f"{'.'.join(str(p) for p in err['loc'] if p not in ('training', 'average')) or 'kind'}: {err['msg']}"
-            for err in e.errors()
-        )
-        raise CallerError(f"{path.name}: {problems}") from e
-    if isinstance(spec, AverageSpec):
-        whole = load_spec(spec.of, folder)
-        if not isinstance(whole, TrainingSpec):
-            raise CallerError(f"{path.name}: 'of' must name a training circuit, {spec.of!r} is not one")
-        if whole.plonk.logrows != spec.plonk.logrows:
-            raise CallerError(
-                f"{path.name}: logrows is {spec.plonk.logrows}, that of {spec.of!r} is {whole.plonk.logrows}",
-                hint="commitments agree only between circuits of equal logrows",
-            )
-    return spec
+        problems = [(".".join(map(str, err["loc"][1:])) or "kind", err["msg"]) for err in e.errors()]
+        listed = "; ".join(f"{place}: {problem}" for place, problem in problems)
+        raise CallerError(f"{path.name}: {listed}") from e
 
 
 def available(folder: Path) -> list[str]:
@@ -97,5 +101,5 @@ def available(folder: Path) -> list[str]:
 
 
 def max_steps(training: TrainingSpec, average: AverageSpec) -> int:
-    """Most steps of a trainer in a round for which any average of updates is in range of the average circuit."""
+    """Most steps of a trainer in a round for which any average of updates is in the average's range."""
     return int(2 ** max(average.table - training.numbers.step, 0))

@@ -1,9 +1,9 @@
 """The content-addressed store of compiled circuits, and the compiler that fills it.
 
-A *recipe* is a hash of all that goes in: declaration, model code, this package's lowering code, versions, SRS.
-It is known without importing torch. A *key* is a hash of what ezkl is given: the circuit graph, its settings,
-ezkl's version, the SRS. Two recipes can share a key. ``store/recipes/RECIPE`` names the key, and ``store/KEY`` holds
-the artefacts with their manifest. A folder appears under its final name only when it is complete.
+A *recipe* is a hash of all that goes in: declaration, model code, this package's lowering, versions, SRS. It is
+known without importing torch. A *key* is a hash of what ezkl is given: the circuit graph, its settings, ezkl's
+version, the SRS. Two recipes can share a key. ``store/recipes/RECIPE`` names the key, ``store/KEY`` holds the
+artefacts with their manifest. A folder appears under its final name only when it is complete.
 """
 
 from __future__ import annotations
@@ -70,9 +70,7 @@ class Circuit:
         return Committer(self.srs.path, self.manifest.costs.logrows)
 
 
-def _program_of(
-    spec: TrainingSpec | AverageSpec, name: str, graph: onnx.ModelProto, folder: Path
-) -> Program:
+def _program_of(spec: TrainingSpec | AverageSpec, name: str, graph: onnx.ModelProto, folder: Path) -> Program:
     if isinstance(spec, AverageSpec):
         return build_program(spec, folder / "declarations", graph)
     del name
@@ -95,14 +93,13 @@ class CircuitStore:
     def __init__(self, project: Project, srs: SrsStore | None = None) -> None:
         self.project = project
         self.srs = srs or SrsStore(project.srs)
-        self._checked: dict[Path, tuple[int, float]] = {}
 
     # -- what there is ------------------------------------------------------------------------------
 
     def recipe(self, name: str, spec: TrainingSpec | AverageSpec, srs: Srs) -> str:
         """Hash of everything that goes into a circuit, computed without importing torch."""
         training = spec if isinstance(spec, TrainingSpec) else load_spec(spec.of, self.project.circuits)
-        assert isinstance(training, TrainingSpec)  # noqa: S101 - load_spec has checked it
+        assert isinstance(training, TrainingSpec)
         code = {
             str(reference): _digest_of_sources((self.project.root / reference.partition(":")[0]).parent)
             for reference in (training.model, training.loss)
@@ -113,9 +110,7 @@ class CircuitStore:
             "spec": spec.model_dump(mode="json"),
             "training": training.model_dump(mode="json"),
             "code": code,
-            "compiler": [
-                _digest_of_sources(_PACKAGE / room) for room in ("lowering", "export", "circuits")
-            ],
+            "compiler": [_digest_of_sources(_PACKAGE / room) for room in ("lowering", "export", "circuits")],
             "versions": versions(),
             "srs": srs.digest,
         }
@@ -166,7 +161,7 @@ class CircuitStore:
     def _sha256(self, path: Path) -> str:
         # A key of many megabytes is hashed once a process, and again when the file changes.
         stat = path.stat()
-        state = (stat.st_size, stat.st_mtime)
+        state = (stat.st_size, stat.st_mtime_ns)
         cached = _DIGESTS.get(path)
         if cached is None or cached[0] != state:
             _DIGESTS[path] = cached = (state, sha256_file(path))
@@ -174,12 +169,10 @@ class CircuitStore:
 
     # -- making it ----------------------------------------------------------------------------------
 
-    def _compile(
-        self, name: str, spec: TrainingSpec | AverageSpec, srs: Srs, progress: Stage
-    ) -> Circuit:
+    def _compile(self, name: str, spec: TrainingSpec | AverageSpec, srs: Srs, progress: Stage) -> Circuit:
         progress("export")
         training = spec if isinstance(spec, TrainingSpec) else load_spec(spec.of, self.project.circuits)
-        assert isinstance(training, TrainingSpec)  # noqa: S101 - load_spec has checked it
+        assert isinstance(training, TrainingSpec)
         graph = float_graph(training, self.project.root)
         progress("lower")
         program = build_program(spec, self.project.circuits, graph)
@@ -200,7 +193,8 @@ class CircuitStore:
         stored = self._load(key, srs)
         if stored is not None:
             return stored
-        draft = self.project.store / f".draft-{key}"
+        # One draft a circuit, which its lock guards: what a killed compilation left is cleared by the next.
+        draft = self.project.store / f".draft-{name}"
         shutil.rmtree(draft, ignore_errors=True)
         try:
             draft.mkdir(parents=True)
@@ -255,7 +249,9 @@ class CircuitStore:
         if run.instances != (program.lookups,) or not prover.verify(
             folder, srs.path, run.proof, run.instances
         ):
-            raise TerminalError(f"the self-test of {name!r} failed: its proof of sample values does not verify")
+            raise TerminalError(
+                f"the self-test of {name!r} failed: its proof of sample values does not verify"
+            )
         settings = made["settings"]
         costs = Costs(
             logrows=spec.plonk.logrows,
@@ -288,7 +284,7 @@ class CircuitStore:
         )
 
 
-_DIGESTS: dict[Path, tuple[tuple[int, float], str]] = {}
+_DIGESTS: dict[Path, tuple[tuple[int, int], str]] = {}
 
 
 def _save(path: Path, model: onnx.ModelProto) -> None:

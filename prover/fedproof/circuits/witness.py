@@ -48,4 +48,6 @@ def sample_vectors(program: Program) -> list[list[int]]:
         for n in program.nodes
         if n.op == "input"
     }
-    return slot_vectors(program, evaluate(program, inputs), {s.name: random_salt(s.salt) for s in program.slots})
+    return slot_vectors(
+        program, evaluate(program, inputs), {s.name: random_salt(s.salt) for s in program.slots}
+    )

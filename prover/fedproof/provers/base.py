@@ -37,7 +37,8 @@ class Prover(Protocol):
     def prove(self, folder: Path, srs: Path, slots: Sequence[Sequence[int]]) -> ProofRun:
         """Prove the circuit in ``folder`` for the committed vectors ``slots``.
 
-        Raises :class:`WitnessRejected` if there is no proof of them, :class:`ProverKilled` if the process died.
+        Raises :class:`WitnessRejected` if there is no proof of them, :class:`ProverKilled` if the process
+        died.
         """
 
     def verify(self, folder: Path, srs: Path, proof: bytes, instances: Sequence[int]) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from fedproof.circuits import layout
 from fedproof.commitments.field import SCALAR_MODULUS
-from fedproof.errors import FedproofError
+from fedproof.errors import FedproofError, TerminalError
 from fedproof.files import write_whole
 from fedproof.provers.base import WitnessRejected
 
@@ -25,7 +25,7 @@ PROOF_VERSION = "23.0.5"
 
 
 def felt(value: int) -> str:
-    """Return a field element as ezkl's hex: 32 bytes, little-endian. Numbers in JSON would pass through floats."""
+    """Return a field element as ezkl's hex: 32 bytes, little-endian. Numbers would pass through floats."""
     return (value % SCALAR_MODULUS).to_bytes(32, "little").hex()
 
 
@@ -47,11 +47,7 @@ def costs_task(request: Request) -> dict[str, Any]:
 
 def witness_task(request: Request) -> dict[str, Any]:
     """Compute a witness; return its outputs as integers."""
-    import ezkl  # noqa: PLC0415
-
     witness = _witness(request)
-    if "expose" in request:
-        ezkl.mock(str(Path(request["scratch"]) / "witness.json"), str(Path(request["folder"]) / layout.COMPILED))
     return {"outputs": [[_integer(v) for v in out] for out in witness["outputs"]]}
 
 
@@ -59,15 +55,36 @@ def _witness(request: Request) -> dict[str, Any]:
     import ezkl  # noqa: PLC0415
 
     folder, scratch = Path(request["folder"]), Path(request["scratch"])
+    _demand(folder / layout.COMPILED)
     data = scratch / "input.json"
     data.write_text(json.dumps({"input_data": [[felt(int(v)) for v in slot] for slot in request["slots"]]}))
     try:
         witness: dict[str, Any] = ezkl.gen_witness(
-            str(data), str(folder / layout.COMPILED), str(scratch / "witness.json")
+            str(data), str(folder / layout.COMPILED), str(scratch / "witness.json"), None, None
         )
     except RuntimeError as e:
         raise WitnessRejected(f"the circuit cannot be satisfied by these values: {e}") from e
     return witness
+
+
+def _demand(*paths: Path) -> None:
+    """Without this a missing key would look like a witness that is rejected, or a proof that is invalid."""
+    for path in paths:
+        if not path.is_file():
+            raise TerminalError(f"{path.name} is not in {path.parent}", hint="compile the circuit again")
+
+
+def _admit(witness: dict[str, Any], folder: Path) -> None:
+    """Refuse values out of range: ezkl would prove another public instance for them, which nobody accepts."""
+    manifest = folder / "manifest.json"
+    if not manifest.is_file():
+        return
+    pinned = json.loads(manifest.read_text())["instances"]
+    made = [_integer(v) for output in witness["outputs"] for v in output]
+    if made != pinned:
+        raise WitnessRejected(
+            f"the values break range checks of the circuit: its public instances are {pinned}, theirs {made}"
+        )
 
 
 def prove_task(request: Request) -> dict[str, Any]:
@@ -75,8 +92,9 @@ def prove_task(request: Request) -> dict[str, Any]:
     import ezkl  # noqa: PLC0415
 
     folder, scratch = Path(request["folder"]), Path(request["scratch"])
+    _demand(folder / layout.PK, Path(request["srs"]))
     started = time.perf_counter()
-    _witness(request)
+    _admit(_witness(request), folder)
     witness_s = time.perf_counter() - started
     started = time.perf_counter()
     try:
@@ -104,13 +122,17 @@ def verify_task(request: Request) -> dict[str, Any]:
     import ezkl  # noqa: PLC0415
 
     folder, scratch = Path(request["folder"]), Path(request["scratch"])
-    raw = bytes.fromhex(request["proof"])
+    _demand(folder / layout.SETTINGS, folder / layout.VK, Path(request["srs"]))
+    raw, instances = bytes.fromhex(request["proof"]), [int(v) for v in request["instances"]]
+    # As in the contracts: an instance is a field element, and r + 1 is not another way to write 1.
+    if not all(0 <= v < SCALAR_MODULUS for v in instances):
+        return {"valid": False}
     path = scratch / "proof.json"
     path.write_text(
         json.dumps(
             {
                 "protocol": None,
-                "instances": [[felt(int(v)) for v in request["instances"]]],
+                "instances": [[felt(v) for v in instances]],
                 "proof": list(raw),
                 "hex_proof": "0x" + raw.hex(),
                 "split": None,
@@ -122,7 +144,11 @@ def verify_task(request: Request) -> dict[str, Any]:
     )
     try:
         valid = ezkl.verify(
-            str(path), str(folder / layout.SETTINGS), str(folder / layout.VK), request["srs"]
+            str(path),
+            str(folder / layout.SETTINGS),
+            str(folder / layout.VK),
+            request["srs"],
+            reduced_srs=False,
         )
     except RuntimeError:
         # ezkl raises for a proof that does not parse or does not hold; it has no other answer for either.
