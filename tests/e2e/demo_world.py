@@ -24,7 +24,7 @@ from fedproof.demo import DemoOptions, run_demo
 from fedproof.project import Project
 from fedproof.record import RunRecord
 
-CIRCUIT, TRAINERS, ROUNDS, STEPS = "digits-linear", 2, 3, 2
+CIRCUIT, TRAINERS, ROUNDS, STEPS, SEED = "digits-linear", 2, 3, 2, 0
 
 
 @dataclass
@@ -87,7 +87,9 @@ def aside(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="session")
 def world(aside: Project) -> Iterator[World]:
     console = Console(file=io.StringIO(), width=120)
-    options = DemoOptions(circuit=CIRCUIT, trainers=TRAINERS, rounds=ROUNDS, steps=STEPS, keep_devnet=True)
+    options = DemoOptions(
+        circuit=CIRCUIT, trainers=TRAINERS, rounds=ROUNDS, steps=STEPS, seed=SEED, keep_devnet=True
+    )
     try:
         record = run_demo(aside, options, console)
         assert isinstance(console.file, io.StringIO)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import jsonschema
 import numpy as np
 import pytest
@@ -77,8 +79,8 @@ def test_the_hub_weighed_as_the_aggregator_did(world: World, published: Publishe
 def test_accuracy_rises_and_is_that_of_floating_point(world: World) -> None:
     record = world.record
     after = [record.accuracy_before, *(r.accuracy for r in record.rounds)]
-    assert after == sorted(after), after
-    assert after[-1] > after[0] + 0.2, after
+    assert all(later > earlier for earlier, later in pairwise(after)), after
+    assert after[-1] > after[0] + 0.15, after
     for r in record.rounds:
         assert abs(r.accuracy - r.accuracy_float) <= 0.02, (r.round, r.accuracy, r.accuracy_float)
 
