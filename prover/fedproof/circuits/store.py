@@ -1,9 +1,9 @@
 """The content-addressed store of compiled circuits, and the compiler that fills it.
 
-A *recipe* is a hash of all that goes in: declaration, model code, this package's lowering, versions, SRS. It is
-known without importing torch. A *key* is a hash of what ezkl is given: the circuit graph, its settings, ezkl's
-version, the SRS. Two recipes can share a key. ``store/recipes/RECIPE`` names the key, ``store/KEY`` holds the
-artefacts with their manifest. A folder appears under its final name only when it is complete.
+A *recipe* is a hash of all that goes in: declaration, model code, this package's lowering, versions, SRS. It
+is known without importing torch. A *key* is a hash of what ezkl is given: the circuit graph, its settings,
+ezkl's version, the SRS. Two recipes can share a key. ``store/recipes/RECIPE`` names the key, ``store/KEY``
+holds the artefacts with their manifest. A folder appears under its final name only when it is complete.
 """
 
 from __future__ import annotations
