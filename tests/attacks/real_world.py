@@ -1,7 +1,8 @@
 """A devnet with the real verifiers of two circuits, and real proofs of three trainers' steps on real digits.
 
-Every proof is made once, when a test first asks for it. The same model is registered several times, each time taken
-to another stage of its first round: the same proofs serve all of them, and a test starts where its attack belongs.
+Every proof is made once, when a test first asks for it. The same model is registered several times, each time
+taken to another stage of its first round: the same proofs serve all of them, and a test starts where its attack
+belongs.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class Evidence:
 
     @cached_property
     def of_another_model(self) -> ProvenStep:
-        """A true step of the first trainer on its own first batch, from a model that is not the global one."""
+        """A true step of the first trainer on its own first batch, from another model than the global one."""
         return self._take(Trainer(self.step, self.other_genesis), 0, 0)
 
     @cached_property
@@ -122,7 +123,7 @@ class Evidence:
 
     @cached_property
     def without_the_last(self) -> ProvenAverage:
-        """The average over the first two trainers, exactly as the hub weighs them if the third is left out."""
+        """The average over the first two trainers, weighed as by the hub if the third is left out."""
         return self.averaged(self.updates[:2], fold_weights([2, 1], self.aggregator.bits))
 
     @cached_property

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from chain_world import rpc
-from real_world import PERIOD, ProvenAverage, ProvenStep, refused
+from forgery import Forgery, without
+from real_world import ProvenAverage, refused
 
 from fedproof.chain.accounts import devnet_account
 from fedproof.chain.deploy import pathway
@@ -18,8 +18,7 @@ from fedproof.chain.digests import batch_leaf, commit_digest, model_hash, points
 from fedproof.chain.hub import Phase, StepProof
 from fedproof.chain.networks import ETHEREUM_TRANSACTION_GAS
 from fedproof.chain.registry import RecordStatus, RegistryClient
-from fedproof.commitments import CommitmentMismatch, sub
-from fedproof.provers.base import WitnessRejected
+from fedproof.commitments import CommitmentMismatch, add, mul, read_commitments, sub
 from fedproof.relay.layerzero.sender import RelayClient
 from fedproof.relay.layerzero.worker import LayerZeroWorker
 
@@ -49,11 +48,11 @@ def test_an_honest_round_ends_in_one_hash_on_both_chains(finalized, real_world, 
     record_property("gas", gas)
 
 
-# -- submit ---------------------------------------------------------------------------------------------------
+# -- submit --------------------------------------------------------------------------------------------------
 
 
 def test_a_flipped_byte_in_a_submitted_proof(committed, real_world):
-    """A byte of a commitment, of an evaluation, of the opening; test_verifier_attacks.py flips all regions."""
+    """A byte of a commitment, an evaluation, the opening; test_verifier_attacks.py flips all regions."""
     honest = real_world.evidence.steps[SECOND][0].argument
     for place in (70, len(honest.proof) // 2 + 300, len(honest.proof) - 10):
         forged = bytearray(honest.proof)
@@ -236,7 +235,7 @@ def test_a_stolen_proof(committed, real_world):
 
 
 def test_a_stolen_proof_with_a_copied_digest_and_dataset(registered, real_world):
-    """An admitted thief copies, in time, all that the chain shows: root and digest. The digest names its owner."""
+    """An admitted thief copies in time all that the chain shows. But the digest names its owner."""
     stolen, thief = real_world.evidence.steps[SECOND], devnet_account(9)
     registered.hub.admit(registered.model_id, thief.address)
     hub = registered.hub.acting_as(thief)
@@ -277,11 +276,11 @@ def test_a_submission_after_its_phase(committed):
         committed.submit(THIRD)
 
 
-# -- aggregate ------------------------------------------------------------------------------------------------
+# -- aggregate -----------------------------------------------------------------------------------------------
 
 
 def test_a_commitment_that_is_not_of_the_vector_sent(submitted, real_world):
-    """A trainer sends another vector than it proved: noticed on receipt, and useless to an aggregator anyway."""
+    """A trainer sends another vector than it proved: noticed on receipt, and useless for an average."""
     evidence, aggregator = real_world.evidence, real_world.evidence.aggregator
     held = [item.update for item in submitted.hub.submissions(submitted.model_id, submitted.number)]
     for update, commitment in zip(evidence.updates, held, strict=True):
@@ -315,7 +314,7 @@ def _sum_of(submitted, average: ProvenAverage) -> np.ndarray:
     ],
 )
 def test_an_average_of_something_else(submitted, real_world, choose: Callable[..., ProvenAverage]):
-    """True averages, validly proven, of other trainers, other weights, or one unit beside: each names its sum."""
+    """Valid proofs of averages of other trainers, with other weights, or one unit beside the average."""
     forged = choose(real_world.evidence)
     committer = real_world.evidence.average.committer
     on_chain = submitted.hub.weighted_sum(submitted.model_id, submitted.number)
@@ -331,22 +330,30 @@ def test_an_average_of_something_else(submitted, real_world, choose: Callable[..
     assert submitted.hub.phase(submitted.model_id, submitted.number) is Phase.FINALIZE
 
 
-def test_a_remainder_out_of_range(submitted, real_world):
-    """Δ off by one with the remainder that fits P(S): the hub's equation holds, but no proof of it exists.
+def test_a_remainder_out_of_range(submitted, real_world, tmp_path):
+    """Δ one off, with the remainder that fits P(S): the hub's equation holds, only the circuit objects.
 
-    The remainder wrapped back into its range is provable (a-delta-off-by-one above) and fits nothing.
+    The remainder wrapped back into its range is delta-off-by-one above: provable, and fits nothing.
     """
     evidence = real_world.evidence
-    bits = evidence.aggregator.bits
-    for unit in (1, -1):
-        remainder, delta = (list(slot) for slot in evidence.honest.average.slots)
-        delta[100] += unit
-        remainder[100] -= unit << bits
-        assert not 0 <= remainder[100] < 1 << bits
-        with pytest.raises(WitnessRejected):
-            evidence.aggregator.prover.prove(
-                evidence.average.folder, evidence.average.srs.path, [remainder, delta]
-            )
+    average, bits = evidence.average, evidence.aggregator.bits
+    honest = evidence.honest.average.slots
+    remainder, delta = (list(slot) for slot in honest)
+    delta[100] += 1
+    remainder[100] -= 1 << bits
+    assert remainder[100] < 0
+    committer = average.committer
+    half = mul(committer.ones(len(delta)), 1 << (bits - 1))
+    summed = add(submitted.hub.weighted_sum(submitted.model_id, submitted.number), half)
+    assert committer.pure(remainder) == sub(summed, mul(committer.pure(delta), 1 << bits))
+    # No prover of the circuit gives a proof (test_forged_advice.py), so the forger leaves the check out.
+    weak, plonk = without(average.program, "remainder"), average.manifest.spec.plonk
+    forger = Forgery.of(weak, tmp_path / "forger", average.srs.path, plonk.logrows, plonk.columns)
+    made = forger.attempt([remainder, delta])
+    assert made.valid
+    assert read_commitments(made.proof, (1, 1)) == [committer.full(remainder), committer.full(delta)]
+    with refused("ProofRejected"):
+        submitted.hub.finalize(submitted.model_id, submitted.number, made.proof)
     submitted.finalize(evidence.honest)
 
 
@@ -392,7 +399,7 @@ def test_an_average_before_everyone_has_submitted(committed, real_world):
     committed.finalize(real_world.evidence.honest)
 
 
-# -- leave out ------------------------------------------------------------------------------------------------
+# -- leave out -----------------------------------------------------------------------------------------------
 
 
 def leave_third_out(game, signatures: list[bytes]) -> None:
