@@ -164,7 +164,10 @@ def test_an_average_circuit_takes_no_step(compiled: Path, tmp_path: Path, fedpro
 
 def test_the_input_is_not_overwritten(compiled: Path, tmp_path: Path, fedproof: Command) -> None:
     given = write_json(tmp_path / "in.json", STEP)
-    fedproof("prove", "tiny", "-i", given, "-o", given).failed(2, "would be overwritten")
+    out = tmp_path / "out.json"
+    fedproof("prove", "tiny", "-i", given, "-o", given).failed(2, "must be different files")
+    fedproof("prove", "tiny", "-i", given, "-o", out, "--step", out).failed(2, "must be different files")
+    assert not out.exists()
     assert json.loads(given.read_text()) == STEP
 
 

@@ -236,6 +236,7 @@ def test_a_wrong_declaration_does_not_hide_the_others(project: Path, fedproof: C
         (["round", "register", "tiny", "--deployment", "gone"], ["no deployment 'gone'"]),
         (["round", "register", "tiny", "--model", "../x"], ["'../x'"]),
         (["relay", "1"], ["none is registered"]),
+        (["demo"], ["models/digits.py"]),
     ],
 )
 def test_what_is_not_there(

@@ -12,6 +12,8 @@ import structlog
 from fedproof.errors import CallerError
 
 _FORMATS = ("text", "json")
+#: On debug these log whole URLs, access tokens included.
+_TALKATIVE = ("urllib3", "web3")
 
 
 def to_json() -> bool:
@@ -26,6 +28,8 @@ def configure(*, verbose: bool) -> None:
     """Log to stderr from level info, or with ``verbose`` from debug, libraries included."""
     level = logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(level=level if verbose else logging.WARNING, stream=sys.stderr, force=True)
+    for library in _TALKATIVE:
+        logging.getLogger(library).setLevel(logging.INFO)
     if to_json():
         shape: list[Any] = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
     else:

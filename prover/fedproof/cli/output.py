@@ -46,7 +46,7 @@ class Output:
             table.add_column(title, justify="right" if numbers else "left", overflow="fold")
         for row in body:
             table.add_row(*(Text(_cell(value)) for value in row))
-        _console(sys.stdout).print(table)
+        console_on(sys.stdout).print(table)
 
     def failure(self, error: str, message: str, hint: str | None, exit_code: int) -> int:
         """Report a failure, as one line and with ``json`` as the document; return ``exit_code``."""
@@ -78,7 +78,7 @@ class Output:
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-        with Progress(*columns, console=_console(sys.stderr), transient=True) as progress:
+        with Progress(*columns, console=console_on(sys.stderr), transient=True) as progress:
             task = progress.add_task(title)
             yield lambda stage: progress.update(task, description=f"{title}: {stage}")
 
@@ -86,7 +86,8 @@ class Output:
         sys.stdout.write(jsonlib.dumps(document, indent=2) + "\n")
 
 
-def _console(stream: Any) -> Console:  # noqa: ANN401 - a text stream
+def console_on(stream: Any) -> Console:  # noqa: ANN401 - a text stream
+    """A console that does not fold lines where there is no terminal."""
     from rich.console import Console  # noqa: PLC0415
 
     return Console(file=stream, width=None if stream.isatty() else _WIDE, highlight=False)

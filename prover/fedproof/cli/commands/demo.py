@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fedproof.cli.options import Json
-from fedproof.cli.output import Output
+from fedproof.cli.output import Output, console_on
 
 
 def demo(
@@ -36,9 +36,7 @@ def demo(
 
         fedproof demo --circuit digits-linear --rounds 3
     """
-    from rich.console import Console  # noqa: PLC0415 - these rooms are slow to import
-
-    from fedproof.demo import DemoOptions, run_demo  # noqa: PLC0415
+    from fedproof.demo import DemoOptions, run_demo  # noqa: PLC0415 - slow to import
     from fedproof.project import Project  # noqa: PLC0415
 
     options = DemoOptions(
@@ -51,6 +49,6 @@ def demo(
         keep_devnet=keep_devnet,
     )
     # With --json stdout holds the record and nothing else.
-    console = Console(file=sys.stderr if json else sys.stdout, highlight=False)
+    console = console_on(sys.stderr if json else sys.stdout)
     record = run_demo(Project.find(), options, console)
     Output(json=json).result(record.model_dump(mode="json"))

@@ -55,8 +55,11 @@ def prove(
     if not input_.is_file():
         # told before a circuit is compiled
         raise CallerError(f"no input file {input_}")
-    if input_.resolve() in {output.resolve(), step and step.resolve()}:
-        raise CallerError(f"{input_} is the input and would be overwritten")
+    paths = [path.resolve() for path in (input_, output, step) if path]
+    if len(set(paths)) < len(paths):
+        raise CallerError(
+            "input, output and step must be different files", hint="one would overwrite another"
+        )
     circuit = compiled(name, out)
     kind = circuit.manifest.spec.kind
     proof, result = (_average if kind == "average" else _training)(circuit, input_, out)
