@@ -53,7 +53,7 @@ targets = 3
 activations = 4
 gradients = 7
 range = 8
-step = 8
+step = 7
 model = 12
 
 [plonk]
