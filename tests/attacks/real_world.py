@@ -1,8 +1,8 @@
 """A devnet with the real verifiers of two circuits, and real proofs of three trainers' steps on real digits.
 
 Every proof is made once, when a test first asks for it. The same model is registered several times, each time
-taken to another stage of its first round: the same proofs serve all of them, and a test starts where its attack
-belongs.
+taken to another stage of its first round: the same proofs serve all of them, and a test starts where its
+attack belongs.
 """
 
 from __future__ import annotations

@@ -251,6 +251,30 @@ def test_a_stolen_proof_with_a_copied_digest_and_dataset(registered, real_world)
     registered.submit(SECOND)
 
 
+def test_known_limit_a_proof_shown_too_late_can_be_taken(registered, real_world):
+    """A proof names no trainer. Shown in vain, it is anybody's, as long as the model stands still.
+
+    Not a wish but a fact that docs/threat-model.md tells, with what to do about it: draw new salts.
+    """
+    shown, thief = real_world.evidence.steps[SECOND], devnet_account(9)
+    registered.commit_all()
+    registered.pass_period()
+    with refused("WrongPhase"):
+        registered.submit(SECOND)
+    registered.hub.cancel(registered.model_id, registered.number)
+    registered.hub.admit(registered.model_id, thief.address)
+    hub = registered.hub.acting_as(thief)
+    hub.register_dataset(registered.model_id, real_world.evidence.datasets[SECOND].tree.root)
+    registered.commit_all()
+    points = [point for step in shown for point in step.points]
+    nonce = registered.nonce(SECOND)
+    digest = commit_digest(registered.model_id, registered.number, thief.address, nonce, points)
+    hub.commit(registered.model_id, registered.number, digest)
+    hub.submit(registered.model_id, registered.number, nonce, [step.argument for step in shown])
+    with refused("BatchAlreadyUsed", step=0):
+        registered.submit(SECOND)
+
+
 def test_a_submission_without_a_commit(registered):
     registered.open()
     registered.commit(FIRST)
