@@ -16,7 +16,7 @@ from typing import Any
 
 from fedproof.circuits import layout
 from fedproof.commitments.field import SCALAR_MODULUS
-from fedproof.errors import FedproofError, TerminalError
+from fedproof.errors import CallerError, FedproofError, TerminalError
 from fedproof.files import write_whole
 from fedproof.provers.base import WitnessRejected
 
@@ -74,16 +74,32 @@ def _demand(*paths: Path) -> None:
             raise TerminalError(f"{path.name} is not in {path.parent}", hint="compile the circuit again")
 
 
-def _admit(witness: dict[str, Any], folder: Path) -> None:
+def _manifest(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest, which is there except while a circuit is being compiled."""
+    path = folder / "manifest.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def _demand_shape(slots: list[list[str]], manifest: dict[str, Any]) -> None:
+    """Refuse vectors of another shape: ezkl ignores vectors too many and panics where one is missing."""
+    shapes = manifest["slots"]
+    if len(slots) != len(shapes):
+        names = ", ".join(s["name"] for s in shapes)
+        raise CallerError(f"{len(slots)} vectors are given, the circuit commits to {len(shapes)}: {names}")
+    for slot, shape in zip(slots, shapes, strict=True):
+        if len(slot) != shape["length"]:
+            raise CallerError(
+                f"vector {shape['name']!r} has {len(slot)} elements, the circuit takes {shape['length']}"
+            )
+
+
+def _demand_range(witness: dict[str, Any], manifest: dict[str, Any]) -> None:
     """Refuse values out of range: ezkl would prove another public instance for them, which nobody accepts."""
-    manifest = folder / "manifest.json"
-    if not manifest.is_file():
-        return
-    pinned = json.loads(manifest.read_text())["instances"]
     made = [_integer(v) for output in witness["outputs"] for v in output]
-    if made != pinned:
+    if made != manifest["instances"]:
         raise WitnessRejected(
-            f"the values break range checks of the circuit: its public instances are {pinned}, theirs {made}"
+            "the values break range checks of the circuit: "
+            f"its public instances are {manifest['instances']}, theirs {made}"
         )
 
 
@@ -93,8 +109,13 @@ def prove_task(request: Request) -> dict[str, Any]:
 
     folder, scratch = Path(request["folder"]), Path(request["scratch"])
     _demand(folder / layout.PK, Path(request["srs"]))
+    manifest = _manifest(folder)
+    if manifest is not None:
+        _demand_shape(request["slots"], manifest)
     started = time.perf_counter()
-    _admit(_witness(request), folder)
+    witness = _witness(request)
+    if manifest is not None:
+        _demand_range(witness, manifest)
     witness_s = time.perf_counter() - started
     started = time.perf_counter()
     try:
@@ -126,6 +147,10 @@ def verify_task(request: Request) -> dict[str, Any]:
     raw, instances = bytes.fromhex(request["proof"]), [int(v) for v in request["instances"]]
     # As in the contracts: an instance is a field element, and r + 1 is not another way to write 1.
     if not all(0 <= v < SCALAR_MODULUS for v in instances):
+        return {"valid": False}
+    # ezkl reads no further than it has to: a proof with something behind it is not the proof.
+    manifest = _manifest(folder)
+    if manifest is not None and len(raw) != manifest["costs"]["proof_bytes"]:
         return {"valid": False}
     path = scratch / "proof.json"
     path.write_text(

@@ -1,0 +1,215 @@
+"""The CPU backend: proofs hold, nothing else does, and a dying worker takes nobody with it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fedproof.circuits import layout
+from fedproof.commitments import SCALAR_MODULUS, read_commitments
+from fedproof.errors import CallerError, FedproofError, TerminalError
+from fedproof.provers import CpuProver, ProverKilled, WitnessRejected
+from fedproof.provers.cpu import run_worker
+from fedproof.provers.cpu.worker import felt
+
+pytestmark = pytest.mark.prove
+
+
+@pytest.fixture
+def prover():
+    return CpuProver()
+
+
+def verify(prover, circuit, proof, instances=None):
+    pinned = circuit.manifest.instances if instances is None else instances
+    return prover.verify(circuit.folder, circuit.srs.path, proof, pinned)
+
+
+def test_a_proof_verifies_and_carries_the_commitments_of_its_slots(prover, circuit, slots, proven):
+    assert proven.instances == circuit.manifest.instances
+    assert len(proven.proof) == circuit.manifest.costs.proof_bytes
+    assert verify(prover, circuit, proven.proof)
+    assert proven.witness_s > 0
+    assert proven.prove_s > 0
+    assert proven.peak_bytes > 2**20
+    sizes = [s.columns for s in circuit.manifest.slots]
+    for vector, commitment in zip(slots, read_commitments(proven.proof, sizes), strict=True):
+        circuit.committer.check_opening(vector, circuit.committer.to_pure(commitment))
+
+
+@pytest.mark.parametrize("place", [0, 63, 64, 255, 256, 700, -65, -1])
+def test_a_flipped_bit_is_rejected(prover, circuit, proven, place):
+    forged = bytearray(proven.proof)
+    forged[place] ^= 1
+    assert not verify(prover, circuit, bytes(forged))
+
+
+@pytest.mark.parametrize("size", [0, 1, 64, -64, -1])
+def test_a_truncated_proof_is_rejected(prover, circuit, proven, size):
+    assert not verify(prover, circuit, proven.proof[:size])
+
+
+def test_a_longer_proof_is_no_other_proof(prover, circuit, proven):
+    assert not verify(prover, circuit, proven.proof + b"\0" * 32)
+
+
+@pytest.mark.parametrize("change", ["plus one", "zero", "none", "two", "plus r", "negative"])
+def test_another_public_instance_is_rejected(prover, circuit, proven, change):
+    (pinned,) = circuit.manifest.instances
+    instances = {
+        "plus one": [pinned + 1],
+        "zero": [0],
+        "none": [],
+        "two": [pinned, pinned],
+        "plus r": [pinned + SCALAR_MODULUS],
+        "negative": [pinned - SCALAR_MODULUS],
+    }[change]
+    assert not verify(prover, circuit, proven.proof, instances)
+
+
+def test_a_proof_of_another_circuit_is_rejected(prover, circuit, proven, tmp_path):
+    from fedproof.circuits.store import CircuitStore
+    from fedproof.project import Project
+
+    root = circuit.folder.parents[2]
+    average = CircuitStore(Project(root, root / "build")).get("tiny-average")
+    assert not verify(prover, average, proven.proof)
+
+
+@pytest.mark.parametrize("slot", ["batch", "step", "advice"])
+def test_a_witness_that_breaks_a_range_is_rejected(prover, circuit, slots, slot):
+    forged = [list(s) for s in slots]
+    i = [s.name for s in circuit.manifest.slots].index(slot)
+    forged[i][0] += 2**7
+    with pytest.raises(WitnessRejected, match="break range checks"):
+        prover.prove(circuit.folder, circuit.srs.path, forged)
+
+
+@pytest.mark.parametrize("shape", ["a slot too few", "a slot too many", "short", "empty"])
+def test_vectors_of_another_shape_are_the_callers_fault(prover, circuit, slots, shape):
+    forged = {
+        "a slot too few": slots[:-1],
+        "a slot too many": [*slots, [1]],
+        "short": [slots[0][:-1], *slots[1:]],
+        "empty": [],
+    }[shape]
+    with pytest.raises(CallerError, match=r"vectors|elements"):
+        prover.prove(circuit.folder, circuit.srs.path, forged)
+
+
+def test_a_vector_longer_than_declared_is_refused(prover, circuit, slots):
+    with pytest.raises(CallerError, match=r"model.*23 elements.*22"):
+        prover.prove(circuit.folder, circuit.srs.path, [[*slots[0], 5], *slots[1:]])
+
+
+@pytest.fixture
+def copy(circuit, tmp_path):
+    return Path(shutil.copytree(circuit.folder, tmp_path / "copy"))
+
+
+@pytest.mark.parametrize("file", [layout.PK, layout.COMPILED])
+def test_a_missing_file_is_no_rejected_witness(prover, circuit, slots, copy, file):
+    (copy / file).unlink()
+    with pytest.raises(TerminalError, match=f"{file} is not in"):
+        prover.prove(copy, circuit.srs.path, slots)
+
+
+@pytest.mark.parametrize("file", [layout.VK, layout.SETTINGS])
+def test_a_missing_file_is_no_invalid_proof(prover, circuit, proven, copy, file):
+    (copy / file).unlink()
+    with pytest.raises(TerminalError, match=f"{file} is not in"):
+        prover.verify(copy, circuit.srs.path, proven.proof, circuit.manifest.instances)
+
+
+def test_a_missing_srs_is_said(prover, circuit, slots, proven, tmp_path):
+    for call in (
+        lambda: prover.prove(circuit.folder, tmp_path / "k09.srs", slots),
+        lambda: prover.verify(circuit.folder, tmp_path / "k09.srs", proven.proof, [1]),
+    ):
+        with pytest.raises(TerminalError, match=r"k09.srs is not in"):
+            call()
+
+
+@pytest.mark.parametrize("file", [layout.PK, layout.COMPILED])
+@pytest.mark.parametrize("how", ["garbage", "half"])
+def test_a_malformed_file_ends_in_an_error_of_the_package(prover, circuit, slots, copy, file, how):
+    good = (copy / file).read_bytes()
+    (copy / file).write_bytes(b"garbage" if how == "garbage" else good[: len(good) // 2])
+    with pytest.raises(FedproofError):
+        prover.prove(copy, circuit.srs.path, slots)
+
+
+@pytest.mark.parametrize("file", [layout.VK, layout.SETTINGS])
+def test_a_malformed_key_does_not_verify_anything(prover, circuit, proven, copy, file):
+    (copy / file).write_bytes(b"garbage")
+    with contextlib.suppress(FedproofError):
+        assert not prover.verify(copy, circuit.srs.path, proven.proof, circuit.manifest.instances)
+
+
+def _kill_worker(found: list[int]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for child in psutil.Process(os.getpid()).children():
+            try:
+                if "fedproof.provers.cpu.worker" in child.cmdline():
+                    # Let it come as far as the proof.
+                    scratch = Path(child.cmdline()[-1]).parent
+                    if (scratch / "witness.json").is_file():
+                        found.append(child.pid)
+                        child.send_signal(signal.SIGKILL)
+                        return
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+        time.sleep(0.002)
+
+
+def test_a_worker_killed_while_proving_leaves_the_caller_alive_and_nothing_behind(
+    prover, circuit, slots, proven, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = sorted(p.name for p in circuit.folder.iterdir())
+    found: list[int] = []
+    killer = threading.Thread(target=_kill_worker, args=(found,))
+    killer.start()
+    with pytest.raises(ProverKilled, match=r"killed by SIGKILL.*out of memory") as killed:
+        prover.prove(circuit.folder, circuit.srs.path, slots)
+    killer.join()
+    assert killed.value.exit_code == 75
+    assert found
+    assert not psutil.pid_exists(found[0])
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(p.name for p in circuit.folder.iterdir()) == before
+    assert verify(prover, circuit, prover.prove(circuit.folder, circuit.srs.path, slots).proof)
+
+
+def test_a_worker_that_hangs_is_killed(circuit, slots):
+    with pytest.raises(ProverKilled, match="gave no answer in 0 s"):
+        run_worker("prove", timeout_s=0.2, folder=str(circuit.folder), srs=str(circuit.srs.path), slots=[])
+
+
+def test_a_worker_that_dies_at_once_says_why(monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.executable", shutil.which("false"))
+    with pytest.raises(ProverKilled, match="ended with exit code 1 and no answer"):
+        run_worker("verify")
+
+
+def test_values_beyond_floats_survive(circuit, slots, prover):
+    """Regression: numbers in ezkl's input JSON pass through floats; salts are whole field elements."""
+    vectors = [list(s) for s in slots]
+    vectors[0][-1] = SCALAR_MODULUS - 1
+    vectors[1][-1] = 2**200 + 1
+    run = prover.prove(circuit.folder, circuit.srs.path, vectors)
+    sizes = [s.columns for s in circuit.manifest.slots]
+    for vector, commitment in zip(vectors, read_commitments(run.proof, sizes), strict=True):
+        circuit.committer.check_opening(vector, circuit.committer.to_pure(commitment))
+    assert json.loads(json.dumps(felt(-1))) == felt(SCALAR_MODULUS - 1)
