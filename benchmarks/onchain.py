@@ -1,0 +1,133 @@
+"""Gas: generated verifiers and the hub on a local chain. The chain is anvil; its gas is the EVM's."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from web3.contract import Contract
+
+from benchmarks.isolated import run_stage
+from benchmarks.ledger import Row
+from benchmarks.ours import Ours
+from benchmarks.stock import Stock
+from benchmarks.subject import Subject
+from fedproof.chain.accounts import devnet_account
+from fedproof.chain.artefacts import MAX_RUNTIME_BYTES, Artefact
+from fedproof.chain.circuit_verifiers import verifier_spec
+from fedproof.chain.client import ChainClient
+from fedproof.chain.deploy import VerifierSpec
+from fedproof.chain.devnet import Devnet
+from fedproof.chain.solidity import Contracts, compile_project, compile_verifier
+from fedproof.chain.vka import read_vka, vka_digest
+from fedproof.circuits import layout
+from fedproof.circuits.store import Circuit
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """A deployed verifier. ``vka`` are the key's words that go with a call to a reusable one."""
+
+    contract: Contract
+    vka: tuple[bytes, ...]
+
+
+class Chain:
+    """The L2 of a devnet of its own, and what is deployed on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.devnet = Devnet(folder, l2_port=_free_port(), l1_port=_free_port())
+        self.devnet.up()
+        client = ChainClient(self.devnet.network.l2, self.devnet.url("l2"), devnet_account(0))
+        self.client: ChainClient = client.connect()
+        self.contracts: Contracts = compile_project()
+        self._adapters: dict[str, Verifier] = {}
+
+    def close(self) -> None:
+        """Stop the chains."""
+        self.devnet.down()
+
+    def deploy(self, artefact: Artefact, *arguments: object) -> Contract:
+        """Deploy a contract."""
+        address = self.client.deploy(artefact, *arguments).contract
+        assert address
+        return self.client.at(address, artefact.abi)
+
+    def adapter(self, circuit: Circuit) -> Verifier:
+        """Deploy the verifier of one of our circuits behind its adapter, once."""
+        if circuit.name not in self._adapters:
+            self._adapters[circuit.name] = self._deploy_adapter(verifier_spec(circuit))
+        return self._adapters[circuit.name]
+
+    def _deploy_adapter(self, spec: VerifierSpec) -> Verifier:
+        generated = self.deploy(compile_verifier(spec.source))
+        arguments: tuple[object, ...] = (
+            generated.address,
+            list(spec.instances),
+            spec.commitment_count,
+            spec.proof_bytes,
+        )
+        kind, vka = "PlainCircuitVerifier", tuple(spec.vka)
+        if vka:
+            kind, arguments = "ReusableCircuitVerifier", (*arguments, vka_digest(vka))
+            self.client.send(generated.functions.registerVka(list(vka)))
+        return Verifier(self.deploy(self.contracts[kind], *arguments), vka)
+
+
+def measure_gas(subject: Subject, chain: Chain) -> None:
+    """Verify the subject's proof in a transaction; note gas used, kind and size of the verifier."""
+    row = subject.row
+    if not subject.proof.is_file():
+        subject.prove()
+    if isinstance(subject, Ours):
+        _gas_of_ours(subject, chain)
+    elif isinstance(subject, Stock):
+        _gas_of_stock(subject, chain)
+    else:
+        raise TypeError(type(subject).__name__)
+    assert row.gas["verify"]
+
+
+def _sizes(row: Row, folder: Path) -> Artefact:
+    plain = compile_verifier(folder / layout.PLAIN_VERIFIER)
+    row.verifier_bytes = len(plain.runtime)
+    row.verifier_kind = "plain" if len(plain.runtime) <= MAX_RUNTIME_BYTES else "reusable"
+    return plain
+
+
+def _gas_of_ours(subject: Ours, chain: Chain) -> None:
+    # What the hub pays for: the call goes through our adapter.
+    _sizes(subject.row, subject.folder)
+    verifier = chain.adapter(subject.circuit)
+    call = verifier.contract.functions.verify(subject.raw_proof, list(verifier.vka))
+    subject.row.gas["verify"] = chain.client.send(call).gas
+
+
+def _gas_of_stock(subject: Stock, chain: Chain) -> None:
+    # Called directly, without an adapter: that favours this side by a few thousand gas.
+    row, folder = subject.row, subject.keys
+    for name in (layout.SETTINGS,):
+        (folder / name).write_bytes((subject.folder / name).read_bytes())
+    run_stage("verifier", subject.options, folder=folder, srs=subject.srs)
+    plain = _sizes(row, folder)
+    vka: tuple[bytes, ...] = ()
+    if row.verifier_kind == "plain":
+        contract = chain.deploy(plain)
+        call = contract.functions.verifyProof(subject.raw_proof, subject.instances)
+    else:
+        vka = read_vka(folder / layout.VKA)
+        contract = chain.deploy(compile_verifier(folder / layout.REUSABLE_VERIFIER))
+        row.gas["register_key"] = chain.client.send(contract.functions.registerVka(list(vka))).gas
+        call = contract.functions.verifyProof(subject.raw_proof, subject.instances, list(vka))
+    request = {"to": contract.address, "data": call._encode_transaction_data()}
+    # The reusable verifier's answer is not valid ABI: its first word says whether the proof holds.
+    if int.from_bytes(bytes(chain.client.w3.eth.call(request))[:32], "big") != 1:
+        raise AssertionError("the contract does not accept the proof")
+    row.gas["verify"] = chain.client.send(call).gas
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
