@@ -16,7 +16,7 @@ from benchmarks.isolated import StageFailed
 from benchmarks.ledger import Ledger
 from benchmarks.onchain import Chain
 from benchmarks.options import Options
-from benchmarks.subject import Subject
+from benchmarks.subject import Measure, Subject
 from benchmarks.table import ratio_table
 from fedproof.circuits.store import CircuitStore
 from fedproof.project import Project
@@ -76,7 +76,7 @@ def noted(subject: Subject) -> Iterator[None]:
 
 
 @pytest.fixture
-def measure(benchmark: BenchmarkFixture) -> Callable[[Subject, str, Callable[[], None], int | None], None]:
+def measure(benchmark: BenchmarkFixture) -> Measure:
     """Run one stage of a subject ``rounds`` times (default: what its size allows) under pytest-benchmark.
 
     pytest-benchmark's own times include starting the worker process; the samples of the call alone are in
@@ -90,7 +90,7 @@ def measure(benchmark: BenchmarkFixture) -> Callable[[Subject, str, Callable[[],
         with noted(subject):
             subject.prepare()
             count = rounds or subject.options.rounds_at(int(row.logrows or 0))
-            benchmark.pedantic(call, rounds=count, iterations=1)
+            benchmark.pedantic(call, rounds=count, iterations=1)  # type: ignore[no-untyped-call]
         benchmark.extra_info |= {
             "side": row.side,
             "variant": row.variant,

@@ -6,7 +6,9 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from hexbytes import HexBytes
 from web3.contract import Contract
+from web3.types import TxParams
 
 from benchmarks.isolated import run_stage
 from benchmarks.ledger import Row
@@ -107,11 +109,9 @@ def _gas_of_ours(subject: Ours, chain: Chain) -> None:
 def _gas_of_stock(subject: Stock, chain: Chain) -> None:
     # Called directly, without an adapter: that favours this side by a few thousand gas.
     row, folder = subject.row, subject.keys
-    for name in (layout.SETTINGS,):
-        (folder / name).write_bytes((subject.folder / name).read_bytes())
+    (folder / layout.SETTINGS).write_bytes((subject.folder / layout.SETTINGS).read_bytes())
     run_stage("verifier", subject.options, folder=folder, srs=subject.srs)
     plain = _sizes(row, folder)
-    vka: tuple[bytes, ...] = ()
     if row.verifier_kind == "plain":
         contract = chain.deploy(plain)
         call = contract.functions.verifyProof(subject.raw_proof, subject.instances)
@@ -120,7 +120,7 @@ def _gas_of_stock(subject: Stock, chain: Chain) -> None:
         contract = chain.deploy(compile_verifier(folder / layout.REUSABLE_VERIFIER))
         row.gas["register_key"] = chain.client.send(contract.functions.registerVka(list(vka))).gas
         call = contract.functions.verifyProof(subject.raw_proof, subject.instances, list(vka))
-    request = {"to": contract.address, "data": call._encode_transaction_data()}
+    request: TxParams = {"to": contract.address, "data": HexBytes(call._encode_transaction_data())}
     # The reusable verifier's answer is not valid ABI: its first word says whether the proof holds.
     if int.from_bytes(bytes(chain.client.w3.eth.call(request))[:32], "big") != 1:
         raise AssertionError("the contract does not accept the proof")

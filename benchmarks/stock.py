@@ -78,7 +78,8 @@ class Stock(Subject):
     def result(self, outputs: list[list[str]]) -> Floats:
         """Return the output at the scale that ezkl gave it."""
         (scale,) = json.loads((self.folder / layout.SETTINGS).read_text())["model_output_scales"]
-        return np.array([_signed(v) for v in outputs[0]]) / 2.0**scale
+        values: Floats = np.array([_signed(v) for v in outputs[0]]) / 2.0**scale
+        return values
 
     def expected(self) -> Floats:
         """Return the float64 result it was given."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,15 @@ from benchmarks.options import Options
 from fedproof.circuits import layout
 
 Floats = NDArray[np.float64]
+
+
+class Measure(Protocol):
+    """Runs one stage of a subject some times under pytest-benchmark; see the fixture ``measure``."""
+
+    def __call__(
+        self, subject: Subject, stage: str, call: Callable[[], None], rounds: int | None = None
+    ) -> None:
+        """``rounds`` defaults to what the circuit's size allows."""
 
 
 class Subject(ABC):

@@ -12,7 +12,7 @@ from benchmarks.onchain import Chain, measure_gas
 from benchmarks.options import Options
 from benchmarks.ours import Ours, Work
 from benchmarks.stock import Stock
-from benchmarks.subject import Subject
+from benchmarks.subject import Measure, Subject
 from benchmarks.whole_round import Submitted, submit_round
 from benchmarks.workloads import AveragingWork, averaging_work, mean_graph, our_average
 from fedproof.circuits.store import CircuitStore
@@ -88,11 +88,11 @@ class _Average(Ours):
     vka: tuple[bytes, ...] = ()
 
 
-def test_setup(subject: Subject, measure) -> None:
+def test_setup(subject: Subject, measure: Measure) -> None:
     measure(subject, "setup", subject.setup, None if subject.options.full else 1)
 
 
-def test_receive(subject: Subject, chain: Chain, measure) -> None:
+def test_receive(subject: Subject, chain: Chain, measure: Measure) -> None:
     if not isinstance(subject, _Average):
         pytest.skip("a step of ours only")
     subject.round = submit_round(chain, subject.circuit, subject.updates)
@@ -101,19 +101,19 @@ def test_receive(subject: Subject, chain: Chain, measure) -> None:
     measure(subject, "receive", subject.receive)
 
 
-def test_prove(subject: Subject, measure) -> None:
+def test_prove(subject: Subject, measure: Measure) -> None:
     measure(subject, "prove", subject.prove)
 
 
-def test_verify(subject: Subject, measure) -> None:
+def test_verify(subject: Subject, measure: Measure) -> None:
     measure(subject, "verify", subject.verify, subject.options.rounds)
 
 
-def test_gas(subject: Subject, chain: Chain, measure) -> None:
+def test_gas(subject: Subject, chain: Chain, measure: Measure) -> None:
     measure(subject, "gas", lambda: measure_gas(subject, chain), 1)
 
 
-def test_finalize(subject: Subject, chain: Chain, measure) -> None:
+def test_finalize(subject: Subject, chain: Chain, measure: Measure) -> None:
     if not isinstance(subject, _Average) or subject.round is None:
         pytest.skip("a step of ours only")
     subject.vka = chain.adapter(subject.circuit).vka

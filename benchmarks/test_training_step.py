@@ -12,7 +12,7 @@ from benchmarks.onchain import Chain, measure_gas
 from benchmarks.options import Options
 from benchmarks.ours import Ours, Work
 from benchmarks.stock import Stock
-from benchmarks.subject import Subject
+from benchmarks.subject import Measure, Subject
 from benchmarks.workloads import float_graph, our_training, training_work
 from fedproof.circuits.store import CircuitStore
 from fedproof.project import Project
@@ -66,11 +66,11 @@ def subject(
     )
 
 
-def test_setup(subject: Subject, measure) -> None:
+def test_setup(subject: Subject, measure: Measure) -> None:
     measure(subject, "setup", subject.setup, None if subject.options.full else 1)
 
 
-def test_prove(subject: Subject, measure) -> None:
+def test_prove(subject: Subject, measure: Measure) -> None:
     measure(subject, "prove", subject.prove)
     error = subject.row.error
     assert error is not None
@@ -78,9 +78,9 @@ def test_prove(subject: Subject, measure) -> None:
         assert error["max_abs"] < MAX_ERROR * error["largest"]
 
 
-def test_verify(subject: Subject, measure) -> None:
+def test_verify(subject: Subject, measure: Measure) -> None:
     measure(subject, "verify", subject.verify, subject.options.rounds)
 
 
-def test_gas(subject: Subject, chain: Chain, measure) -> None:
+def test_gas(subject: Subject, chain: Chain, measure: Measure) -> None:
     measure(subject, "gas", lambda: measure_gas(subject, chain), 1)
