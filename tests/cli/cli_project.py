@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from fedproof.cli import run
 
+WORKER = "fedproof.provers.cpu.worker"
 SOURCES = Path(__file__).resolve().parents[2] / "prover"
 
 MODEL = """
@@ -182,3 +187,21 @@ def _enter(patch: pytest.MonkeyPatch, root: Path) -> None:
 def write_json(path: Path, document: object) -> Path:
     path.write_text(json.dumps(document))
     return path
+
+
+def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
+    """The proving process of a command, once it has begun to work."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            for child in psutil.Process(process.pid).children():
+                if WORKER in child.cmdline() and child.cpu_times().user > 0.05:
+                    return child
+        time.sleep(0.005)
+    raise AssertionError(process.communicate())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

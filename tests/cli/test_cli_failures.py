@@ -7,16 +7,22 @@ import contextlib
 import resource
 import signal
 import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from cli_project import STEP, TRAINING, Command, finish, start, write_json, write_project
-
-WORKER = "fedproof.provers.cpu.worker"
+from cli_project import (
+    STEP,
+    TRAINING,
+    Command,
+    finish,
+    free_port,
+    start,
+    worker_of,
+    write_json,
+    write_project,
+)
 
 
 def store_of(project: Path) -> list[str]:
@@ -24,18 +30,6 @@ def store_of(project: Path) -> list[str]:
     store = project / "build" / "store"
     files = [p for p in store.rglob("*") if p.is_file() and not p.name.endswith(".lock")]
     return sorted(str(p.relative_to(store)) for p in files)
-
-
-def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
-    """The proving process of a command, once it has begun to work."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(psutil.Error):
-            for child in psutil.Process(process.pid).children():
-                if WORKER in child.cmdline() and child.cpu_times().user > 0.05:
-                    return child
-        time.sleep(0.005)
-    raise AssertionError(process.communicate())
 
 
 @pytest.mark.witness
@@ -119,12 +113,6 @@ def listener() -> Iterator[int]:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         yield taken.getsockname()[1]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.reference

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_project import Command, write_json
-from test_cli_failures import free_port
+from cli_project import Command, finish, free_port, start, worker_of, write_json
 
 from fedproof.cli import run
 
@@ -93,3 +93,34 @@ def test_more_steps_than_an_average_holds(live: tuple[Path, str], fedproof: Comm
     answer = fedproof("round", "register", "tiny", "--model", "many", *_data(live[0]), "--steps", "2")
     answer.failed(2, "2 steps a round; the average holds updates of 1")
     assert not (live[0] / "build" / "federations" / "many").exists()
+
+
+def test_a_name_is_registered_once(live: tuple[Path, str], fedproof: Command) -> None:
+    kept = live[0] / "build" / "federations" / "tiny"
+    before = sorted(kept.rglob("*"))
+    answer = fedproof("round", "register", "tiny", *_data(live[0]), "--steps", "1")
+    answer.failed(2, "'tiny' is registered on this hub already", "--model")
+    assert sorted(kept.rglob("*")) == before
+
+
+def test_a_round_goes_on_after_its_prover_was_killed(live: tuple[Path, str], fedproof: Command) -> None:
+    ports = {name: value for name, value in os.environ.items() if name.startswith("FEDPROOF_DEVNET_")}
+    process = start(live[0], ["round", "run"], env=ports)
+    worker_of(process).kill()
+    finish(process).failed(75, "SIGKILL")
+    stopped = fedproof("round", "status", "--json").json["round"]
+    assert stopped["phase"] in {"commit", "submit"}
+    played = fedproof("round", "run", "--json").json["rounds"]
+    assert str(played[0]["round"]) == stopped["number"]
+    assert fedproof("round", "status", "--json").json["round"]["phase"] == "finalized"
+
+
+def test_a_restarted_devnet_has_forgotten_everything(live: tuple[Path, str], fedproof: Command) -> None:
+    assert fedproof("devnet", "down").code == 0
+    fedproof("round", "status").failed(75, "fedproof devnet up")
+    assert fedproof("devnet", "up").code == 0
+    fedproof("round", "status").failed(70, "fedproof deploy")
+    assert fedproof("deploy", "--circuit", "tiny", "--average", "tiny-average").code == 0
+    fedproof("round", "run").failed(2, "on a hub that is gone", "fedproof round register")
+    assert fedproof("round", "register", "tiny", *_data(live[0]), "--steps", "1").code == 0
+    assert [p["round"] for p in fedproof("round", "run", "--json").json["rounds"]] == [1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,8 @@ class Federation(Strict):
 
     format: int = 1
     deployment: str
+    hub: str = Field(description="address of the hub that knows the model")
+    genesis: str = Field(description="hash of the L2's first block: tells a restarted devnet")
     model_id: str = Field(pattern="^0x[0-9a-f]{64}$")
     training: str
     average: str
@@ -75,6 +78,20 @@ def find(project: Project, name: str | None) -> tuple[Federation, Path]:
         raise TerminalError(f"{path} is damaged: {error}", hint="remove its folder, register anew") from error
 
 
+def clear(project: Project, name: str, place: Place) -> Path:
+    """The empty folder of a federation to be registered; what a vanished devnet left there is removed.
+
+    Raises :class:`CallerError` when ``name`` is registered on the hub here: its trainers' secrets lie there.
+    """
+    folder = folder_of(project, name)
+    if (folder / _FILE).is_file() and place.holds(find(project, name)[0]):
+        raise CallerError(
+            f"a model {name!r} is registered on this hub already", hint="choose another name with --model"
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
 @dataclass(frozen=True)
 class Place:
     """A deployment and its chains, checked to be the ones that were deployed to."""
@@ -91,10 +108,25 @@ class Place:
         learn_errors(deployment, chains)
         return cls(deployment, chains)
 
+    @classmethod
+    def of(cls, federation: Federation) -> Place:
+        """Connect to where ``federation`` is registered. Raises :class:`CallerError` when that is gone."""
+        place = cls.reach(federation.deployment)
+        if not place.holds(federation):
+            raise CallerError(
+                f"model {federation.model_id} was registered on a hub that is gone",
+                hint="a devnet forgets everything when it stops; run 'fedproof round register' again",
+            )
+        return place
+
     @property
     def hub(self) -> HubClient:
         """The hub, acting as the network's account."""
         return HubClient(self.chains.l2, self.deployment.hub, self.deployment.abis["FedproofHub"])
+
+    def holds(self, federation: Federation) -> bool:
+        """Whether the hub here is the one that ``federation`` was registered on."""
+        return (federation.hub, federation.genesis) == (self.deployment.hub, self.deployment.l2.genesis)
 
     def require_phase(self, federation: Federation, number: int, phase: Phase, why: str) -> None:
         """Raise :class:`CallerError` unless round ``number`` is in ``phase``; ``why`` is the hint."""

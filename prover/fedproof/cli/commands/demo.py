@@ -15,8 +15,10 @@ def demo(
     circuit: Annotated[
         str, typer.Option("--circuit", help="Training circuit; NAME-average must exist too.")
     ] = "digits-mlp",
-    trainers: Annotated[int, typer.Option("--trainers", min=1, max=16)] = 4,
-    rounds: Annotated[int, typer.Option("--rounds", min=1)] = 4,
+    trainers: Annotated[
+        int, typer.Option("--trainers", min=1, max=16, help="Over how many to split the digits.")
+    ] = 4,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How many rounds to play.")] = 4,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Local steps of a trainer in a round.")] = 2,
     held_out: Annotated[
         int, typer.Option("--held-out", min=1, help="Samples held out for the accuracy.")

@@ -36,7 +36,7 @@ def relay(
 
     out = Output(json=json)
     federation, _ = fed.find(Project.find(), model)
-    place = fed.Place.reach(federation.deployment)
+    place = fed.Place.of(federation)
     registry = RegistryClient(place.chains.l1, place.deployment.registry)
     place.require_phase(federation, number, Phase.FINALIZED, "only a finalized round has a hash to send")
     delivered: dict[str, Any] | None = None

@@ -63,13 +63,15 @@ def register(
     from fedproof.rounds.registration import model_config, register_model  # noqa: PLC0415
 
     out, project = Output(json=json), Project.find()
-    folder = fed.folder_of(project, model or circuit)
+    name = model or circuit
+    fed.folder_of(project, name)  # told before anything is looked up or compiled
     place = fed.Place.reach(deployment)
     if not place.deployment.the_network().is_devnet:
         raise CallerError(
             f"local trainers are accounts of a devnet, {deployment} is on {place.deployment.network}",
             hint="on a public network use fedproof.rounds.registration and TrainerSession from Python",
         )
+    folder = fed.clear(project, name, place)
     pair = (compiled(circuit, out), compiled(average or f"{circuit}-average", out))
     shards = _shards(project, data, trainers)
     with out.working("registering the model") as say:
@@ -92,6 +94,8 @@ def register(
             dataset.save(folder / "trainers" / account.address / "dataset.json")
         made = fed.Federation(
             deployment=deployment,
+            hub=place.deployment.hub,
+            genesis=place.deployment.l2.genesis,
             model_id="0x" + model_id.hex(),
             training=pair[0].name,
             average=pair[1].name,
@@ -208,7 +212,7 @@ def _reach(model: str | None) -> tuple[Federation, Path, Place]:
     from fedproof.project import Project  # noqa: PLC0415
 
     found, folder = fed.find(Project.find(), model)
-    return found, folder, fed.Place.reach(found.deployment)
+    return found, folder, fed.Place.of(found)
 
 
 def _shards(project: Any, files: list[Path] | None, trainers: int) -> list[tuple[Any, Any]]:  # noqa: ANN401
