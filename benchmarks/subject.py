@@ -95,8 +95,7 @@ class Subject(ABC):
             srs=self.srs,
         )
         self.row.sample(answer, "setup")
-        self.row.proving_key_bytes = (out / layout.PK).stat().st_size
-        self.row.verifying_key_bytes = (out / layout.VK).stat().st_size
+        self._note_keys(out)
 
     def prove(self) -> None:
         """Take one sample of witness and proof."""
@@ -149,3 +148,8 @@ class Subject(ABC):
         self.prepare()
         if not (self.keys / layout.PK).is_file():
             self.setup()
+        self._note_keys(self.keys)
+
+    def _note_keys(self, folder: Path) -> None:
+        self.row.proving_key_bytes = (folder / layout.PK).stat().st_size
+        self.row.verifying_key_bytes = (folder / layout.VK).stat().st_size

@@ -93,6 +93,8 @@ def _ratios(rows: list[Row]) -> Iterator[_Ratio]:
             (row["proof_bytes"], mine["proof_bytes"]),
             (row["gas"].get("verify"), mine["gas"].get("verify")),
         ]
+        if row["failure"] and not any(a for a, _ in pairs):
+            continue
         values = [f"{a / b:.2f}×" if a and b else "–" for a, b in pairs]
         yield _Ratio(_title(row), row["variant"], values, _spread(row, "prove"), _spread(mine, "prove"))
 
