@@ -21,6 +21,7 @@ from fedproof.chain.registry import RecordStatus, RegistryClient
 from fedproof.commitments import CommitmentMismatch, add, mul, read_commitments, sub
 from fedproof.relay.layerzero.sender import RelayClient
 from fedproof.relay.layerzero.worker import LayerZeroWorker
+from fedproof.rounds.published import PublishedModel, verify_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("undone")]
 
@@ -38,14 +39,17 @@ def test_an_honest_round_ends_in_one_hash_on_both_chains(finalized, real_world, 
     way = pathway(world.deployment, world.chains)
     relayed = RelayClient(way).relay(finalized.model_id, finalized.number)
     delivery = LayerZeroWorker(way).deliver_transaction(relayed.tx)
-    record = RegistryClient(world.chains.l1, world.deployment.registry).latest(finalized.model_id)
+    registry = RegistryClient(world.chains.l1, world.deployment.registry)
+    record = registry.latest(finalized.model_id)
     assert (record.round_number, record.model_hash, record.status) == (1, expected, RecordStatus.PROVISIONAL)
+    published = PublishedModel.of(evidence.step, moved, finalized.model_id, finalized.number)
+    assert verify_model(published, evidence.step.srs, registry) == record
     gas = {name: receipt.gas for name, receipt in finalized.receipts.items()} | {"relay": relayed.gas}
-    l1 = {name: receipt.gas for name, receipt in delivery.steps}
-    l1 |= {item.step: item.gas for item in world.deployment.transactions() if item.chain == "l1"}
-    print(f"\nL2 gas {gas}\nL1 gas {l1}")
-    assert max(l1.values()) < ETHEREUM_TRANSACTION_GAS
-    record_property("gas", gas)
+    arrival = {name: receipt.gas for name, receipt in delivery.steps}
+    deployed = {item.step: item.gas for item in world.deployment.transactions() if item.chain == "l1"}
+    print(f"\nL2 gas {gas}\nL1 gas {arrival}; of the deployment at most {max(deployed.values())}")
+    assert max(*arrival.values(), *deployed.values()) < ETHEREUM_TRANSACTION_GAS
+    record_property("gas", gas | arrival)
 
 
 # -- submit --------------------------------------------------------------------------------------------------
@@ -452,10 +456,19 @@ def test_leaving_out_with_foreign_signatures(submitted, real_world):
             leave_third_out(submitted, signatures)
 
 
-def test_leaving_out_with_signatures_of_another_round(submitted, real_world):
-    others = submitted.leave_out(THIRD, real_world.guardians[:2], number=submitted.number + 1)
-    with refused("NotAGuardian"):
-        leave_third_out(submitted, others)
+def test_leaving_out_with_signatures_of_another_round(registered, real_world):
+    """Signatures for a round that was cancelled, in the next one; and for one that is still to come."""
+    registered.commit_all()
+    earlier = registered.leave_out(THIRD, real_world.guardians[:2])
+    registered.pass_period()
+    registered.hub.cancel(registered.model_id, registered.number)
+    registered.submit_all()
+    assert registered.number == 2
+    later = registered.leave_out(THIRD, real_world.guardians[:2], number=3)
+    for signatures in (earlier, later):
+        with refused("NotAGuardian"):
+            leave_third_out(registered, signatures)
+    leave_third_out(registered, registered.leave_out(THIRD, real_world.guardians[:2]))
 
 
 def test_leaving_out_with_signatures_of_another_model(submitted, finalized, real_world):
