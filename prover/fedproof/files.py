@@ -10,8 +10,10 @@ from pathlib import Path
 from fedproof.errors import TerminalError
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write ``content`` through a temporary file beside ``path``; folders are made as needed. Text is UTF-8.
+def write_whole(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
+    """Write ``content`` through a temporary file beside ``path``; folders are made as needed.
+
+    Text is UTF-8. ``mode`` holds from the start: a private file (0o600) is never readable by others.
 
     Raises :class:`TerminalError` when the disk refuses (full, read-only); then ``path`` is as it was.
     """
@@ -25,7 +27,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(mode)
         temporary.replace(path)
     except OSError as error:
         if temporary is not None:

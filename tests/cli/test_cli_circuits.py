@@ -45,9 +45,6 @@ def test_the_golden_table(compiled: Path, fedproof: Command) -> None:
         table.unlink(missing_ok=True)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="CircuitStore.get asks for a development SRS where an imported one lies"
-)
 def test_circuits_rest_on_an_imported_srs(
     tmp_path: Path, fedproof: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

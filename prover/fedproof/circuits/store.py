@@ -33,7 +33,7 @@ from fedproof.files import sha256_bytes, sha256_file, write_whole
 from fedproof.lowering import Program, circuit_graph, reference_graph
 from fedproof.project import Project
 from fedproof.provers.cpu import CpuProver, run_worker
-from fedproof.srs import Srs, SrsStore
+from fedproof.srs import Srs, SrsNotFoundError, SrsStore
 
 FLOAT, CIRCUIT, REFERENCE, MANIFEST = "float.onnx", "circuit.onnx", "reference.onnx", "manifest.json"
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -123,7 +123,7 @@ class CircuitStore:
         the manifest says so. A corrupted artefact is noticed, and rebuilt.
         """
         spec = load_spec(name, self.project.circuits)
-        srs = self.srs.ensure_development(spec.plonk.logrows)
+        srs = self._srs(spec.plonk.logrows)
         recipe = self.recipe(name, spec, srs)
         pointer = self.project.store / "recipes" / recipe
         if pointer.is_file() and (circuit := self._load(pointer.read_text().strip(), srs)):
@@ -135,6 +135,13 @@ class CircuitStore:
             circuit = self._compile(name, spec, srs, progress)
             write_whole(pointer, circuit.manifest.key + "\n")
         return circuit
+
+    def _srs(self, k: int) -> Srs:
+        try:
+            return self.srs.get(k)
+        except SrsNotFoundError:
+            # Refused beside imported ones: nobody mixes the two without noticing.
+            return self.srs.ensure_development(k)
 
     def is_compiled(self, name: str) -> bool:
         """Whether a circuit's artefacts are there and up to date. Makes nothing."""

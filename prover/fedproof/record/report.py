@@ -12,9 +12,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from fedproof.files import write_whole
 from fedproof.record.charts import Series, line_chart, stacked_bars
 from fedproof.record.model import AggregateProof, RunRecord, StageSeconds, StepProof, Transaction
-from fedproof.record.writing import write_whole
 
 _STAGES = tuple(StageSeconds.model_fields)
 _KIB = 1024

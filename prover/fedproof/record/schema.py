@@ -10,8 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from fedproof.files import write_whole
 from fedproof.record.model import RunRecord
-from fedproof.record.writing import write_whole
 
 _NAME = "run.schema.json"
 

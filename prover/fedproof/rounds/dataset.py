@@ -108,8 +108,8 @@ class Dataset:
                     "commitments": [[[hex(p.x), hex(p.y)] for p in c] for c in self.commitments],
                 }
             ),
+            mode=0o600,
         )
-        path.chmod(0o600)
 
     @classmethod
     def load(cls, circuit: Circuit, path: Path) -> Dataset:

@@ -153,8 +153,8 @@ class TrainerSession:
                     "steps": [[[str(v) for v in slot] for slot in s.slots] for s in work.steps],
                 }
             ),
+            mode=0o600,
         )
-        path.chmod(0o600)
 
     def _load(self, round_number: int) -> TrainerRound | None:
         path = self._path(round_number, "steps.json")

@@ -143,9 +143,8 @@ def _average(circuit: Circuit, file: Path, out: Output) -> tuple[Proof, dict[str
 def _write_private(path: Path, document: dict[str, Any]) -> None:
     from fedproof.files import write_whole  # noqa: PLC0415
 
-    write_whole(path, jsonlib.dumps(document) + "\n")
     # a step tells about the data behind it
-    path.chmod(0o600)
+    write_whole(path, jsonlib.dumps(document) + "\n", mode=0o600)
 
 
 def _points(circuit: Circuit, commitments: list[Commitment]) -> dict[str, list[list[str]]]:
