@@ -18,8 +18,10 @@ class Project:
 
     @classmethod
     def find(cls, start: Path | None = None) -> Project:
-        """Find the project around ``start`` (default: here): ``FEDPROOF_PROJECT``, or the nearest folder upwards
-        that has a ``circuits`` folder. Generated files go to ``FEDPROOF_BUILD`` or its ``build``.
+        """Find the project around ``start`` (default: here).
+
+        It is ``FEDPROOF_PROJECT``, or the nearest folder upwards that has ``circuits/*.toml``. Generated files go to
+        ``FEDPROOF_BUILD``, or to ``build`` in the project.
 
         Raises :class:`CallerError` when there is none.
         """
