@@ -2,8 +2,8 @@
 
 ``ezkl.prove`` takes ``inputs`` from the witness file and lays the circuit out again from them, so replacing
 inputs and outputs is most of what a forger needs. What is left are the results of the lookups, which the
-layout computes: ``permissive`` is the same circuit with a table op that gives 1 for every positive number. Its
-layout is proven under the honest key: every lookup claims to be in range, and only the argument can object.
+layout computes: ``permissive`` is the same circuit with a table op that gives 1 for every positive number.
+Its layout is proven under the honest key: every lookup claims to be in range, only the argument can object.
 """
 
 from __future__ import annotations

@@ -63,10 +63,19 @@ class Forgery:
     srs: Path
 
     @classmethod
-    def of(cls, program: Program, folder: Path, srs: Path, logrows: int, columns: int = 1) -> Forgery:
+    def of(
+        cls,
+        program: Program,
+        folder: Path,
+        srs: Path,
+        logrows: int,
+        columns: int = 1,
+        laid_out_as: Program | None = None,
+    ) -> Forgery:
+        """Compile ``program``; the forger lays out ``laid_out_as`` (default: the same) under its key."""
         (folder / "permissive").mkdir(parents=True)
-        graph = circuit_graph(program)
-        onnx.save(graph, str(folder / "circuit.onnx"))
+        onnx.save(circuit_graph(program), str(folder / "circuit.onnx"))
+        graph = circuit_graph(laid_out_as or program)
         for tensor in graph.graph.initializer:
             if tensor.name == "exponent":
                 tensor.CopyFrom(numpy_helper.from_array(np.array(-1e-9, dtype=np.float32), "exponent"))

@@ -7,13 +7,18 @@ check removed that the attack is up against, the same forgery verifies. So it is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from attacks_programs import TINY, tiny_step
 from forgery import Forgery, fraction, slots_of, without
+from sklearn.datasets import load_digits
 
+from fedproof.circuits.program import build_program, float_graph
+from fedproof.circuits.spec import load_spec
+from fedproof.commitments import SCALAR_MODULUS, CommitmentMismatch, Committer, read_commitments
 from fedproof.lowering import Program, average_program, evaluate
 from fedproof.lowering.gadgets import range_check, rectify, rescale
 from fedproof.srs import SrsStore
@@ -21,6 +26,7 @@ from fedproof.srs import SrsStore
 pytestmark = pytest.mark.prove
 
 K, TABLE = 9, 6
+ROOT = Path(__file__).resolve().parents[2]
 #: The fixtures of this folder are those of whole rounds; these attacks need an SRS and nothing else.
 
 
@@ -67,6 +73,14 @@ def hint(p: Program, kind: str) -> int:
 def first(values: dict, node: int, forged: int) -> Forged:
     """The tensor with its first element replaced."""
     return {node: [forged, *(int(v) for v in values[node].ravel()[1:])]}
+
+
+def limb(p: Program, values: dict, rho: int) -> Forged:
+    """The high limb that goes with a forged remainder of the step, where it takes two."""
+    step = p.slots[2].nodes[0]
+    times = {n.id for n in p.nodes if n.op == "times" and n.inputs == (step,)}
+    wide = [n for n in p.hints if n.attr("kind") == "high_limb" and times & set(p.nodes[n.inputs[0]].inputs)]
+    return first(values, wide[0].id, rho >> p.table_bits) if wide else {}
 
 
 def quotient_fraction(p, values):
@@ -156,7 +170,7 @@ def step_fraction(p, values):
     q = node.attr("q")
     raw = int(values[node.inputs[0]].ravel()[0])
     rho = 1 - 2 ** (q - 1)
-    return first(values, node.id, fraction(raw - rho, 2**q)) | {hint(p, "high_limb"): [rho >> TABLE]}
+    return first(values, node.id, fraction(raw - rho, 2**q)) | limb(p, values, rho)
 
 
 def sample_fraction(p, values):
@@ -246,3 +260,110 @@ def range_check_circuit(attack_srs, tmp_path_factory):
     range_check(p, x, 0, TABLE, "x")
     p.slot("x", [x], 1)
     return Forgery.of(p, tmp_path_factory.mktemp("range") / "whole", attack_srs, K)
+
+
+def test_garbage_beyond_a_vector_verifies_and_is_caught_on_receipt(attack_srs, tmp_path):
+    """A known limit, not of the hub's making: rows of a committed column beyond the vector are unconstrained.
+
+    The forger lays out a circuit whose vector is one element longer and proves it under the honest key. The
+    proof verifies, with a commitment that no vector of the right length opens, so whoever receives the vector
+    must commit to it again before relying on it.
+    """
+    program = average()
+    inputs = {k: np.array(v, dtype=np.int64) for k, v in average_inputs(TOTALS).items()}
+    honest = slots_of(program, evaluate(program, inputs))
+    longer = replace(program, slots=[replace(s, salt=s.salt + 1) for s in program.slots])
+    forgery = Forgery.of(program, tmp_path / "whole", attack_srs, K, laid_out_as=longer)
+    outcome = forgery.attempt(honest, [[*vector, 12345] for vector in honest])
+    assert outcome.refused_by_gen_witness
+    assert outcome.valid
+
+    committer = Committer(attack_srs, K)
+    for vector, full in zip(honest, read_commitments(outcome.proof, [1, 1]), strict=True):
+        pure = committer.to_pure(full)
+        with pytest.raises(CommitmentMismatch, match="does not match"):
+            committer.check_opening(vector, pure)
+        committer.check_opening([*vector, 12345], pure)
+
+
+def test_the_table_in_the_key_is_one_in_the_range_and_zero_beyond(range_check_circuit):
+    """Read from the proving key: the rows of the table, all of them, and what each maps to.
+
+    The forgeries above show that single values fail; this shows that there is no other row to hit.
+    """
+    key = (range_check_circuit.folder / "pk.key").read_bytes()
+    montgomery = pow(2, -256, SCALAR_MODULUS)
+    rows = 2**K
+
+    def column(start: int) -> list[int]:
+        words = [key[start + 32 * i : start + 32 * i + 32] for i in range(rows)]
+        return [int.from_bytes(w, "little") * montgomery % SCALAR_MODULUS for w in words]
+
+    pattern = b"".join((v * 2**256 % SCALAR_MODULUS).to_bytes(32, "little") for v in range(1, 9))
+    start = key.index(pattern)
+    numbers, results = column(start), column(start + 32 * rows + 4)
+    filled = next(i for i, v in enumerate(numbers) if v != i + 1)
+    assert filled > 2**TABLE  # ezkl fills the column, whatever lookup_range says
+    assert set(numbers[filled:]) <= {0, 1}
+    pairs = set(zip(numbers, results, strict=True)) - {(0, 0)}
+    assert {x for x, y in pairs if y} == set(range(1, 2**TABLE + 1))
+    assert {y for _, y in pairs} == {0, 1}
+
+
+@pytest.fixture(scope="module")
+def digits_linear(tmp_path_factory):
+    """The digits-linear circuit on real digits: program, values, and SRS."""
+    spec = load_spec("digits-linear", ROOT / "circuits")
+    program = build_program(spec, ROOT / "circuits", float_graph(spec, ROOT))
+    data = load_digits()
+    n = spec.numbers
+    step_salt = next(i for i in program.nodes if i.op == "input" and i.attr("name") == "step_salt")
+    inputs = {
+        "model": np.random.default_rng(0).integers(-200, 200, 650),
+        "x": data.data[: spec.batch].astype(np.int64) << (n.inputs - 4),
+        "y": np.eye(10, dtype=np.int64)[data.target[: spec.batch]] << n.targets,
+        "step_salt": np.zeros(step_salt.shape, np.int64),
+    }
+    srs = SrsStore(tmp_path_factory.mktemp("srs")).ensure_development(spec.plonk.logrows).path
+    return spec, program, evaluate(program, inputs), srs
+
+
+DIGITS = {
+    "step is a fraction": (step_fraction, "step range"),
+    "remainder out of its range": (step_off(-1), "step remainder"),
+    "step one too large": (step_off(1), "step remainder"),
+}
+
+
+@pytest.fixture(scope="module")
+def whole_digits_linear(digits_linear, tmp_path_factory):
+    spec, program, _, srs = digits_linear
+    folder = tmp_path_factory.mktemp("digits") / "whole"
+    return Forgery.of(program, folder, srs, spec.plonk.logrows, spec.plonk.columns)
+
+
+@pytest.fixture(scope="module")
+def weakened_digits_linear(digits_linear, tmp_path_factory):
+    """The same circuit without a check, compiled once for each check."""
+    spec, program, _, srs = digits_linear
+    made = {}
+
+    def get(label):
+        if label not in made:
+            folder = tmp_path_factory.mktemp("digits") / "weakened"
+            weak = without(program, label)
+            made[label] = Forgery.of(weak, folder, srs, spec.plonk.logrows, spec.plonk.columns)
+        return made[label]
+
+    return get
+
+
+@pytest.mark.parametrize("name", DIGITS)
+def test_a_forged_step_on_digits(name, digits_linear, whole_digits_linear, weakened_digits_linear):
+    forge, stopped_by = DIGITS[name]
+    _, program, values, _ = digits_linear
+    honest = slots_of(program, values)
+    forged = slots_of(program, values, forge(program, values))
+    assert whole_digits_linear.attempt(honest).valid
+    assert not whole_digits_linear.attempt(honest, forged).valid
+    assert weakened_digits_linear(stopped_by).attempt(honest, forged).valid
