@@ -6,6 +6,7 @@ Each attack is met by exactly one named error, and what the attacker should have
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -383,6 +384,41 @@ def test_a_remainder_out_of_range(submitted, real_world, tmp_path):
     with refused("ProofRejected"):
         submitted.hub.finalize(submitted.model_id, submitted.number, made.proof)
     submitted.finalize(evidence.honest)
+
+
+def test_garbage_beyond_the_vector_of_delta_is_rolled_back(submitted, real_world, tmp_path):
+    """A known limit: the hub accepts it. Only its maker can open the new model; guardians undo the round."""
+    evidence = real_world.evidence
+    average, garbage = evidence.average, 12345
+    longer = replace(
+        average.program, slots=[replace(slot, salt=slot.salt + 1) for slot in average.program.slots]
+    )
+    plonk = average.manifest.spec.plonk
+    forger = Forgery.of(
+        average.program,
+        tmp_path / "forger",
+        average.srs.path,
+        plonk.logrows,
+        plonk.columns,
+        laid_out_as=longer,
+    )
+    remainder, delta = evidence.honest.average.slots
+    slots = [[*remainder, -garbage << evidence.aggregator.bits], [*delta, garbage]]
+    made = forger.attempt([remainder, delta], slots)
+    assert made.valid
+    submitted.hub.finalize(submitted.model_id, submitted.number, made.proof)
+    moved = evidence.genesis.plus(evidence.honest.average.delta).vector
+    committer = evidence.step.committer
+    with pytest.raises(CommitmentMismatch):
+        committer.check_opening(moved, submitted.result())
+    committer.check_opening([*moved, garbage], submitted.result())
+    signatures = submitted.hub.sign_roll_back(submitted.model_id, submitted.number, real_world.guardians[:2])
+    with refused("TooFewSignatures"):
+        submitted.hub.roll_back(submitted.model_id, submitted.number, signatures[:1])
+    submitted.hub.roll_back(submitted.model_id, submitted.number, signatures)
+    assert submitted.hub.model(submitted.model_id).current == committer.pure(evidence.genesis.vector)
+    with refused("WrongPhase", expected=Phase.FINALIZED, actual=Phase.ROLLED_BACK):
+        submitted.hub.model_hash(submitted.model_id, submitted.number)
 
 
 def test_swapped_slots_of_an_average(submitted, real_world):
