@@ -20,8 +20,8 @@ class Project:
     def find(cls, start: Path | None = None) -> Project:
         """Find the project around ``start`` (default: here).
 
-        It is ``FEDPROOF_PROJECT``, or the nearest folder upwards that has ``circuits/*.toml``. Generated files go to
-        ``FEDPROOF_BUILD``, or to ``build`` in the project.
+        It is ``FEDPROOF_PROJECT``, or the nearest folder upwards with ``circuits/*.toml``. Generated files
+        go to ``FEDPROOF_BUILD``, or to ``build`` in the project.
 
         Raises :class:`CallerError` when there is none.
         """

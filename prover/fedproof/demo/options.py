@@ -12,7 +12,7 @@ class DemoOptions(BaseModel):
 
     circuit: str = Field(default="digits-mlp", description="training circuit; NAME-average must exist too")
     trainers: int = Field(default=4, ge=1, le=16)
-    rounds: int = Field(default=5, ge=1)
+    rounds: int = Field(default=4, ge=1)
     steps: int = Field(default=2, ge=1, description="local SGD steps of each trainer in a round")
     held_out: int = Field(default=357, ge=1, description="samples held out for the accuracy")
     seed: int = Field(default=1, description="of the split of the data")

@@ -23,7 +23,7 @@ def demo(
     held_out: Annotated[
         int, typer.Option("--held-out", min=1, help="Samples held out for the accuracy.")
     ] = 357,
-    seed: Annotated[int, typer.Option("--seed", help="Of the split of the data.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Of the split of the data.")] = 1,
     keep_devnet: Annotated[
         bool, typer.Option("--keep-devnet", help="Leave the chains running at the end.")
     ] = False,
