@@ -71,13 +71,17 @@ class Forgery:
         logrows: int,
         columns: int = 1,
         laid_out_as: Program | None = None,
+        permissive: bool = True,
     ) -> Forgery:
-        """Compile ``program``; the forger lays out ``laid_out_as`` (default: the same) under its key."""
+        """Compile ``program``; the forger lays out ``laid_out_as`` (default: the same) under its key.
+
+        With ``permissive`` every lookup of the layout claims to be in range; without, the sum gives it away.
+        """
         (folder / "permissive").mkdir(parents=True)
         onnx.save(circuit_graph(program), str(folder / "circuit.onnx"))
         graph = circuit_graph(laid_out_as or program)
         for tensor in graph.graph.initializer:
-            if tensor.name == "exponent":
+            if tensor.name == "exponent" and permissive:
                 tensor.CopyFrom(numpy_helper.from_array(np.array(-1e-9, dtype=np.float32), "exponent"))
         onnx.save(graph, str(folder / "permissive" / "circuit.onnx"))
         made = cls(program, folder, srs)

@@ -222,6 +222,7 @@ def test_forgery_is_stopped_by_its_check_alone(name, attack_srs, tmp_path):
     assert whole.attempt(honest).valid
     outcome = whole.attempt(honest, forged)
     assert not outcome.valid, f"a forged witness verified: {name}"
+    assert "constraint system is not satisfied" in outcome.refusal
     # An honest layout of the forged witness gives it away too: its public instance is another.
     assert outcome.refused_by_gen_witness or outcome.computed_instance != program.lookups
 
@@ -330,7 +331,7 @@ def digits_linear(tmp_path_factory):
 
 DIGITS = {
     "step is a fraction": (step_fraction, "step range"),
-    "remainder out of its range": (step_off(-1), "step remainder"),
+    "step one too small": (step_off(-1), "step remainder"),
     "step one too large": (step_off(1), "step remainder"),
 }
 
@@ -339,7 +340,7 @@ DIGITS = {
 def whole_digits_linear(digits_linear, tmp_path_factory):
     spec, program, _, srs = digits_linear
     folder = tmp_path_factory.mktemp("digits") / "whole"
-    return Forgery.of(program, folder, srs, spec.plonk.logrows, spec.plonk.columns)
+    return Forgery.of(program, folder, srs, spec.plonk.logrows, spec.plonk.columns, permissive=False)
 
 
 @pytest.fixture(scope="module")
@@ -365,5 +366,12 @@ def test_a_forged_step_on_digits(name, digits_linear, whole_digits_linear, weake
     honest = slots_of(program, values)
     forged = slots_of(program, values, forge(program, values))
     assert whole_digits_linear.attempt(honest).valid
-    assert not whole_digits_linear.attempt(honest, forged).valid
+    # ezkl 23.0.5 does not return (in a minute, at least) from proving what is no row of this table.
+    outcome = whole_digits_linear.attempt(honest, forged)
+    assert not outcome.valid
+    if (
+        name == "step one too small"
+    ):  # its remainder is a row beyond the range: ezkl makes a proof, a false one
+        assert "constraint system is not satisfied" in outcome.refusal
+        assert outcome.computed_instance != program.lookups
     assert weakened_digits_linear(stopped_by).attempt(honest, forged).valid
