@@ -130,8 +130,9 @@ def test_a_step_out_of_its_clip_range_is_refused(demo):
 def test_samples_out_of_range_are_refused(demo):
     spec, step, _, program = demo
     x, y = np.zeros((spec.batch, 64)), np.zeros((spec.batch, 10))
-    x[1, 2] = 4.0
-    with pytest.raises(CallerError, match=r"input 'x': element \(1, 2\) is 2048, outside"):
+    limit = 2 ** (spec.numbers.table - 1)
+    x[1, 2] = limit / 2**spec.numbers.inputs
+    with pytest.raises(CallerError, match=rf"input 'x': element \(1, 2\) is {limit}, outside"):
         evaluate(program, integers(spec, program, np.zeros(step.parameters), x, y))
 
 
