@@ -101,7 +101,7 @@ class CircuitStore:
         training = spec if isinstance(spec, TrainingSpec) else load_spec(spec.of, self.project.circuits)
         assert isinstance(training, TrainingSpec)
         code = {
-            str(reference): _digest_of_sources((self.project.root / reference.partition(":")[0]).parent)
+            str(reference): self._digest_of_code(self.project.root / reference.partition(":")[0])
             for reference in (training.model, training.loss)
         }
         parts = {
@@ -115,6 +115,12 @@ class CircuitStore:
             "srs": srs.digest,
         }
         return sha256_bytes(json.dumps(parts, sort_keys=True).encode())
+
+    def _digest_of_code(self, file: Path) -> str:
+        # What a model imports lies beside it or below. At the project root only what lies beside it counts,
+        # for below the root are environments and build folders.
+        at_root = file.parent.resolve() == self.project.root
+        return _digest_of_sources(file.parent, "*.py" if at_root else "**/*.py")
 
     def get(self, name: str, *, progress: Stage = _quiet) -> Circuit:
         """Return the compiled circuit, compiling it first if need be.
