@@ -15,5 +15,6 @@ class DemoOptions(BaseModel):
     rounds: int = Field(default=4, ge=1)
     steps: int = Field(default=2, ge=1, description="local SGD steps of each trainer in a round")
     held_out: int = Field(default=357, ge=1, description="samples held out for the accuracy")
-    seed: int = Field(default=1, description="of the split of the data")
+    seed: int = Field(default=4, description="of the split of the data")
+    provers: int = Field(default=2, ge=1, le=16, description="steps proven at a time")
     keep_devnet: bool = Field(default=False, description="leave the chains running at the end")

@@ -188,6 +188,7 @@ class Demo:
             Aggregator(average),
             self.folder,
             steps=self.options.steps,
+            provers=self.options.provers,
             vka=(submission_vka(training, kinds[0]), submission_vka(average, kinds[1])),
         )
         driver.keep_model(genesis, 0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +46,8 @@ class RoundOutcome:
 class RoundDriver:
     """Plays rounds of one model. ``hub`` acts as coordinator and aggregator, ``sessions`` as the trainers.
 
-    ``folder`` keeps the models of all rounds (public) and the average proofs. A driver made again over
+    ``folder`` keeps the models of all rounds (public) and the average proofs. ``provers`` is
+    how many steps are proven at a time. A driver made again over
     the same folder and chain goes on where the last one stopped.
     """
 
@@ -58,6 +61,7 @@ class RoundDriver:
         *,
         steps: int,
         vka: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ()),
+        provers: int = 1,
         progress: Progress = _quiet,
     ) -> None:
         if not sessions:
@@ -68,6 +72,7 @@ class RoundDriver:
         self.aggregator = aggregator
         self.folder = folder
         self.steps = steps
+        self.provers = provers
         self.step_vka, self.average_vka = vka
         self.progress = progress
 
@@ -136,14 +141,20 @@ class RoundDriver:
                 self.progress("commit", i + 1, len(self.sessions))
 
     def _prove(self, outcome: RoundOutcome) -> None:
-        total, done = sum(len(w.steps) for w in outcome.work.values()), 0
+        total = sum(len(w.steps) for w in outcome.work.values())
         with self._stage(outcome, "prove"):
-            for session in self.sessions:
+            finished = itertools.count(1)
+
+            def prove(session: TrainerSession) -> None:
                 work = outcome.work[session.address]
                 for index in range(len(work.steps)):
                     session.prove(outcome.number, work, index)
-                    done += 1
-                    self.progress("prove", done, total)
+                    self.progress("prove", next(finished), total)
+
+            # Threads, because each proof is a process of its own; a trainer's steps stay in order.
+            with ThreadPoolExecutor(self.provers) as pool:
+                for _ in pool.map(prove, self.sessions):
+                    pass
 
     def _submit(self, outcome: RoundOutcome) -> None:
         with self._stage(outcome, "submit"):

@@ -23,7 +23,8 @@ def demo(
     held_out: Annotated[
         int, typer.Option("--held-out", min=1, help="Samples held out for the accuracy.")
     ] = 357,
-    seed: Annotated[int, typer.Option("--seed", help="Of the split of the data.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Of the split of the data.")] = 4,
+    provers: Annotated[int, typer.Option("--provers", min=1, max=16, help="Steps proven at a time.")] = 2,
     keep_devnet: Annotated[
         bool, typer.Option("--keep-devnet", help="Leave the chains running at the end.")
     ] = False,
@@ -48,6 +49,7 @@ def demo(
         steps=steps,
         held_out=held_out,
         seed=seed,
+        provers=provers,
         keep_devnet=keep_devnet,
     )
     # With --json stdout holds the record and nothing else.
