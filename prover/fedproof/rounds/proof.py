@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from fedproof.circuits.spec import Strict
 from fedproof.circuits.store import Circuit
 from fedproof.commitments import Commitment, read_commitments
-from fedproof.errors import CallerError, InvalidProof
+from fedproof.documents import read_document
+from fedproof.errors import InvalidProof
 from fedproof.files import write_whole
 from fedproof.provers import CpuProver, ProofRun, Prover
 
@@ -65,16 +66,7 @@ class Proof(Strict):
     @classmethod
     def load(cls, path: Path) -> Proof:
         """Read a proof file; raises :class:`CallerError` if it is missing or not one."""
-        try:
-            return cls.model_validate_json(path.read_text())
-        except FileNotFoundError as e:
-            raise CallerError(f"no proof file {path}") from e
-        except (OSError, UnicodeDecodeError) as e:
-            raise CallerError(f"cannot read {path}: {e}") from e
-        except ValidationError as e:
-            problem = e.errors()[0]
-            where = ".".join(str(p) for p in problem["loc"])
-            raise CallerError(f"{path} is not a proof file: {where or 'file'}: {problem['msg']}") from e
+        return read_document(cls, path, "proof")
 
 
 def check_proof(circuit: Circuit, proof: Proof, prover: Prover | None = None) -> list[Commitment]:

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from fedproof.chain.digests import model_hash
 from fedproof.chain.registry import ModelRecord, RecordStatus, RegistryClient
 from fedproof.circuits.spec import Strict
 from fedproof.circuits.store import Circuit
 from fedproof.commitments import Committer
+from fedproof.documents import read_document
 from fedproof.errors import CallerError, InvalidProof
 from fedproof.files import write_whole
 from fedproof.rounds.vectors import ModelVector
@@ -90,16 +91,7 @@ class PublishedModel(Strict):
     @classmethod
     def load(cls, path: Path) -> PublishedModel:
         """Read the file; raises :class:`CallerError` if it is missing or not a model."""
-        try:
-            return cls.model_validate_json(path.read_text())
-        except FileNotFoundError as e:
-            raise CallerError(f"no model file {path}") from e
-        except (OSError, UnicodeDecodeError) as e:
-            raise CallerError(f"cannot read {path}: {e}") from e
-        except ValidationError as e:
-            problem = e.errors()[0]
-            where = ".".join(str(p) for p in problem["loc"])
-            raise CallerError(f"{path} is not a model file: {where or 'file'}: {problem['msg']}") from e
+        return read_document(cls, path, "model")
 
     def hash(self, srs: Srs) -> bytes:
         """Recompute the model's hash from the vector alone: its commitment under ``srs``, id and round."""
