@@ -44,5 +44,5 @@ def test_every_attack_on_a_round_is_in_the_threat_model() -> None:
     """An attack that is tried and not told of is as good as unknown."""
     told = {test for _, test in NAMED.findall(MODEL.read_text())}
     known = defined_by_file()
-    for file in ("test_round_attacks.py", "test_verifier_attacks.py"):
+    for file in ("test_round_attacks.py", "test_verifier_attacks.py", "test_registration_attacks.py"):
         assert {name for name in known[file] if name.startswith("test_")} <= told
