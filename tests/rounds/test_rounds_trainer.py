@@ -89,15 +89,19 @@ def test_a_proof_carries_the_commitments(
     assert prover.asked == [step.slots]
 
 
-def test_a_prover_that_proves_something_else_is_noticed(
-    training: Circuit, start: ModelVector, prover: NotingProver
+@pytest.mark.parametrize("slot", ["model", "batch", "step", "advice"])
+def test_a_prover_that_proves_another_vector_is_noticed(
+    training: Circuit, start: ModelVector, prover: NotingProver, slot: str
 ) -> None:
-    one, two = (Trainer(training, start).step(*sample_data(2)) for _ in range(2))
+    step = Trainer(training, start).step(*sample_data(2))
+    place = [s.name for s in training.manifest.slots].index(slot)
+    others = [list(vector) for vector in step.slots]
+    others[place][0] += 1
     prover.prove = lambda folder, srs, slots: NotingProver.prove(  # type: ignore[method-assign]
-        prover, folder, srs, two.slots
+        prover, folder, srs, others
     )
-    with pytest.raises(InvalidProof, match="other vectors"):
-        prove_step(one, prover)
+    with pytest.raises(InvalidProof, match=f"another {slot} vector"):
+        prove_step(step, prover)
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

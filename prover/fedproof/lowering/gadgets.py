@@ -48,7 +48,10 @@ def rescale(p: Program, x: Node, q: int, bits: int, label: str, *, ranged: bool 
         if ranged:
             range_check(p, exact, 2 ** (bits - 1), bits, f"{label} range")
         return exact
-    d = p.hint("div_round", x, x.shape, x.scale - q, 2 ** (bits - 1), label, q=q)
+    # What another check leaves unproven until then may be as large as that check allows: a rectifier's
+    # goes up to the wider of the range and the table, without a sign bit.
+    bound = 2 ** (bits - 1) if ranged else 2 ** max(bits, p.table_bits)
+    d = p.hint("div_round", x, x.shape, x.scale - q, bound, label, q=q)
     rho = p.sub(x, p.times(d, 2**q, x.scale))
     range_check(p, rho, 2 ** (q - 1), q, f"{label} remainder")
     if ranged:

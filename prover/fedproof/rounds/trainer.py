@@ -102,6 +102,7 @@ def prove_step(step: PreparedStep, prover: Prover | None = None) -> Proof:
     run = (prover or CpuProver()).prove(circuit.folder, circuit.srs.path, step.slots)
     proof = Proof.of(circuit, run)
     # A proof that commits to something else would be refused by the hub after gas was paid for it.
-    if proof.commitments[0] != step.commitment("model") or proof.commitments[2] != step.commitment("step"):
-        raise InvalidProof("the proof commits to other vectors than the step that was taken")
+    for slot, found in zip(circuit.manifest.slots, proof.commitments, strict=True):
+        if found != step.commitment(slot.name):
+            raise InvalidProof(f"the proof commits to another {slot.name} vector than that of the step taken")
     return proof
