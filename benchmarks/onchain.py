@@ -22,9 +22,10 @@ from fedproof.chain.client import ChainClient
 from fedproof.chain.deploy import VerifierSpec
 from fedproof.chain.devnet import Devnet
 from fedproof.chain.solidity import Contracts, compile_project, compile_verifier
-from fedproof.chain.vka import read_vka, vka_digest
+from fedproof.chain.vka import read_vka
 from fedproof.circuits import layout
 from fedproof.circuits.store import Circuit
+from fedproof.commitments import NO_CONTEXT
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,8 @@ class Chain:
 
     def _deploy_adapter(self, spec: VerifierSpec) -> Verifier:
         generated = self.deploy(compile_verifier(spec.source))
-        arguments: tuple[object, ...] = (
-            generated.address,
-            list(spec.instances),
-            spec.commitment_count,
-            spec.proof_bytes,
-        )
-        kind, vka = "PlainCircuitVerifier", tuple(spec.vka)
+        (kind, arguments), vka = spec.adapter_arguments(generated.address), tuple(spec.vka)
         if vka:
-            kind, arguments = "ReusableCircuitVerifier", (*arguments, vka_digest(vka))
             self.client.send(generated.functions.registerVka(list(vka)))
         return Verifier(self.deploy(self.contracts[kind], *arguments), vka)
 
@@ -102,7 +96,7 @@ def _gas_of_ours(subject: Ours, chain: Chain) -> None:
     # What the hub pays for: the call goes through our adapter.
     _sizes(subject.row, subject.folder)
     verifier = chain.adapter(subject.circuit)
-    call = verifier.contract.functions.verify(subject.raw_proof, list(verifier.vka))
+    call = verifier.contract.functions.verify(NO_CONTEXT, subject.raw_proof, list(verifier.vka))
     subject.row.gas["verify"] = chain.client.send(call).gas
 
 

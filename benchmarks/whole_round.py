@@ -79,7 +79,7 @@ def _register(chain: Chain, average: Circuit, work: AveragingWork, count: int) -
         ones=committer.ones(len(vector)),
         tail=committer.tail,
         batch_columns=1,
-        step_verifier=str(chain.deploy(mock, NAME, 2 * columns + 1).address),
+        step_verifier=str(chain.deploy(mock, NAME, 2 * columns + 1, 0).address),
         aggregate_verifier=str(chain.adapter(average).contract.address),
         samples_per_step=1,
         guardians=[Account.create().address],
@@ -96,4 +96,4 @@ def _register(chain: Chain, average: Circuit, work: AveragingWork, count: int) -
 
 def _sealed(points: list[tuple[int, int]]) -> bytes:
     body = b"".join(encode(["uint256", "uint256"], list(point)) for point in points)
-    return body + keccak(encode(["bytes32", "bytes"], [NAME, body]))
+    return body + keccak(encode(["bytes32", "uint256", "bytes"], [NAME, 0, body]))

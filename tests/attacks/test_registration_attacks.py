@@ -60,6 +60,7 @@ def test_a_registration_with_another_verifier(registered: Game) -> None:
         honest.generated.address,
         [spec.instances[0] + 1],
         spec.commitment_count,
+        spec.challenge_points,
         spec.proof_bytes,
     )
     model_id, _ = registered.hub.register_model(replace(config, aggregate_verifier=str(adapter.contract)))

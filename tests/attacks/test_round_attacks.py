@@ -19,7 +19,7 @@ from fedproof.chain.digests import batch_leaf, commit_digest, model_hash, points
 from fedproof.chain.hub import Phase, StepProof
 from fedproof.chain.networks import ETHEREUM_TRANSACTION_GAS
 from fedproof.chain.registry import RecordStatus, RegistryClient
-from fedproof.commitments import CommitmentMismatch, add, mul, read_commitments, sub
+from fedproof.commitments import NO_CONTEXT, CommitmentMismatch, add, mul, read_commitments, sub
 from fedproof.relay.layerzero.sender import RelayClient
 from fedproof.relay.layerzero.worker import LayerZeroWorker
 from fedproof.rounds.published import PublishedModel, verify_model
@@ -352,7 +352,7 @@ def test_an_average_of_something_else(submitted, real_world, choose: Callable[..
     # the proof itself is accepted: it is what it proves that is refused
     verifier = real_world.deployment.verifier(forged.proof.circuit).adapter.address
     adapter = real_world.chains.l2.at(verifier, real_world.deployment.abis["ICircuitVerifier"])
-    points = real_world.chains.l2.call(adapter.functions.verify(forged.proof.raw, []))
+    points = real_world.chains.l2.call(adapter.functions.verify(NO_CONTEXT, forged.proof.raw, []))
     assert [tuple(point) for point in points] == [tuple(p[0]) for p in forged.proof.commitments]
     with refused("RemainderMismatch", column=0, actual=tuple(forged.proof.commitments[0][0])):
         submitted.finalize(forged)

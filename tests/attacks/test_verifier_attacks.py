@@ -20,6 +20,7 @@ from fedproof.chain.solidity import compile_project, compile_verifier
 from fedproof.chain.vka import read_vka, vka_digest
 from fedproof.circuits import layout
 from fedproof.circuits.store import Circuit
+from fedproof.commitments import NO_CONTEXT
 from fedproof.commitments.field import BASE_MODULUS, SCALAR_MODULUS
 from fedproof.errors import CallerError
 from fedproof.rounds import Proof
@@ -49,7 +50,7 @@ class Verifier:
         }
 
     def verify(self, proof: bytes, vka: tuple[bytes, ...] = ()) -> list[tuple[int, int]]:
-        points = self.client.call(self.adapter.functions.verify(proof, list(vka)))
+        points = self.client.call(self.adapter.functions.verify(NO_CONTEXT, proof, list(vka)))
         return [tuple(point) for point in points]
 
     def generated_accepts(self, calldata: bytes) -> bool:
@@ -137,9 +138,9 @@ def test_a_non_canonical_calldata_offset_does_not_reach_through_the_adapter(veri
         verifier.quotient,
     )
     body = _bytes(forged.region) + bytes(WORD) + _bytes(honest)
-    at_vka = 2 * WORD + WORD + len(forged.region)
-    selector = keccak(text="verify(bytes,bytes32[])")[:4]
-    head = encode(["uint256", "uint256"], [at_vka + WORD, at_vka])
+    at_vka = 3 * WORD + WORD + len(forged.region)
+    selector = keccak(text="verify(bytes32,bytes,bytes32[])")[:4]
+    head = encode(["bytes32", "uint256", "uint256"], [NO_CONTEXT, at_vka + WORD, at_vka])
     answer = verifier.client.w3.eth.call(
         {"to": verifier.record.adapter.address, "data": "0x" + (selector + head + body).hex()}
     )

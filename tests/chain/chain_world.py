@@ -27,14 +27,17 @@ from fedproof.chain.client import ChainClient
 from fedproof.chain.deploy import ChainPair, deploy, open_chains
 from fedproof.chain.deployment import Deployment
 from fedproof.chain.devnet import Devnet
-from fedproof.chain.digests import batch_leaf, commit_digest
+from fedproof.chain.digests import batch_leaf, commit_digest, finalize_context, step_context
 from fedproof.chain.hub import HubClient, ModelConfig, StepProof
 from fedproof.chain.merkle import MerkleTree
 from fedproof.chain.places import contracts_root
 from fedproof.chain.registry import RegistryClient
 from fedproof.chain.solidity import compile_sources
+from fedproof.commitments import Point, challenge
 
 TAIL = 7
+LATE = 5
+"""Scalar of the late vector's commitment, in circuits with a challenge."""
 ONES = 11
 GENESIS = 1_000_003
 WEIGHT_BITS = 16
@@ -63,14 +66,20 @@ class Game:
     model_id: bytes
     trainers: list[LocalAccount]
     guardians: list[LocalAccount]
+    challenged: bool = False
     model: int = GENESIS
     counter: Iterator[int] = field(default_factory=lambda: itertools.count(500_000))
     batches: dict[str, list[int]] = field(default_factory=dict)
 
-    def seal(self, circuit: str, scalars: list[int]) -> bytes:
+    def seal(self, circuit: str, scalars: list[int], context: bytes) -> bytes:
+        """A proof that the mock accepts in ``context``, or in any if its circuit has no challenge."""
+        drawn = 0
+        if self.challenged:
+            drawn = challenge(context, [(Point(*point(scalar)),) for scalar in scalars])
+            scalars = [*scalars, LATE]
         body = b"".join(encode(["uint256", "uint256"], list(point(scalar))) for scalar in scalars)
         name = circuit.encode().ljust(32, b"\0")
-        return body + keccak(encode(["bytes32", "bytes"], [name, body]))
+        return body + keccak(encode(["bytes32", "uint256", "bytes"], [name, drawn, body]))
 
     def register_datasets(self, size: int = 8) -> None:
         for trainer in self.trainers:
@@ -82,14 +91,14 @@ class Game:
         return MerkleTree([batch_leaf([point(batch)]) for batch in self.batches[trainer.address]])
 
     def prepare(
-        self, trainer: LocalAccount, steps: int
+        self, trainer: LocalAccount, steps: int, number: int
     ) -> tuple[list[StepProof], list[tuple[int, int]], int]:
         """Step proofs, revealed points, and the update as a scalar."""
         model, proofs, revealed = self.model, [], []
-        tree = self.tree(trainer)
+        tree, context = self.tree(trainer), step_context(self.model_id, number, trainer.address)
         for batch in self.batches[trainer.address][:steps]:
             delta = next(self.counter)
-            proof = self.seal("step", [model + TAIL, batch + TAIL, delta + TAIL])
+            proof = self.seal("step", [model + TAIL, batch + TAIL, delta + TAIL], context)
             proofs.append(StepProof(proof, tree.path(batch_leaf([point(batch)]))))
             revealed += [point(batch + TAIL), point(delta + TAIL)]
             model -= delta
@@ -100,7 +109,7 @@ class Game:
         number, _ = self.hub.open_round(self.model_id)
         ready = {}
         for trainer in self.trainers:
-            nonce, (proofs, revealed, update) = secrets.token_bytes(32), self.prepare(trainer, steps)
+            nonce, (proofs, revealed, update) = secrets.token_bytes(32), self.prepare(trainer, steps, number)
             digest = commit_digest(self.model_id, number, trainer.address, nonce, revealed)
             self.hub.acting_as(trainer).commit(self.model_id, number, digest)
             ready[trainer.address] = (trainer, nonce, proofs, update)
@@ -108,13 +117,19 @@ class Game:
             self.hub.acting_as(trainer).submit(self.model_id, number, nonce, proofs)
         return number, {address: item[3] for address, item in ready.items()}
 
-    def aggregate(self, number: int, updates: dict[str, int]) -> tuple[bytes, int]:
-        """An aggregation proof of the round and the delta it commits to, as a scalar."""
+    def aggregate(
+        self, number: int, updates: dict[str, int], context: bytes | None = None
+    ) -> tuple[bytes, int]:
+        """An aggregation proof of the round and the delta it commits to, as a scalar.
+
+        It is made for the round's context, or for another one that is given.
+        """
         weights = self.hub.weights(self.model_id, number)
         total = sum(weight * updates[trainer] for trainer, weight in weights.items())
         delta = total // 2**WEIGHT_BITS
         remainder = total + 2 ** (WEIGHT_BITS - 1) * ONES - 2**WEIGHT_BITS * delta
-        return self.seal("aggregate", [remainder + TAIL, delta + TAIL]), delta
+        context = finalize_context(self.model_id, number) if context is None else context
+        return self.seal("aggregate", [remainder + TAIL, delta + TAIL], context), delta
 
     def play(self, steps: int = 2) -> tuple[int, bytes]:
         """A whole round: its number and the hash of the new model."""
@@ -143,13 +158,13 @@ class World:
     def registry(self) -> RegistryClient:
         return RegistryClient(self.chains.l1, self.deployment.registry)
 
-    def game(self, trainers: int = 2, *, bond: int = 0, periods: int = 3600) -> Game:
+    def game(
+        self, trainers: int = 2, *, bond: int = 0, periods: int = 3600, challenged: bool = False
+    ) -> Game:
         """A new model with ``trainers`` admitted trainers and their datasets, and three guardians of two."""
         people = [devnet_account(index) for index in range(1, trainers + 1)]
         guardians = [devnet_account(index) for index in range(20, 23)]
-        step = self.chains.l2.deploy(self.mock, b"step".ljust(32, b"\0"), 3).contract
-        aggregate = self.chains.l2.deploy(self.mock, b"aggregate".ljust(32, b"\0"), 2).contract
-        assert step and aggregate
+        step, aggregate = self._verifier(b"step", 3, challenged), self._verifier(b"aggregate", 2, challenged)
         config = ModelConfig(
             genesis=[point(GENESIS)],
             ones=[point(ONES)],
@@ -169,9 +184,15 @@ class World:
         model_id, _ = self.hub.register_model(config)
         for trainer in people:
             self.hub.admit(model_id, trainer.address)
-        game = Game(self.hub, model_id, people, guardians)
+        game = Game(self.hub, model_id, people, guardians, challenged)
         game.register_datasets()
         return game
+
+    def _verifier(self, circuit: bytes, points: int, challenged: bool) -> str:
+        counts = (points + 1, points) if challenged else (points, 0)
+        found = self.chains.l2.deploy(self.mock, circuit.ljust(32, b"\0"), *counts).contract
+        assert found
+        return found
 
     @contextmanager
     def undone(self) -> Iterator[None]:

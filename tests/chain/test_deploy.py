@@ -99,6 +99,7 @@ def test_verifiers_are_added_later_and_kept(world: World):
             both = deploy("world", world.chains, [spec("wide", source=REUSABLE, vka=vka)], folder=folder)
             assert set(both.verifiers) == {"step", "wide"}
             assert both.verifier("step").kind == "plain"
+            assert both.verifier("step").challenge_points == 0
             assert (both.verifier("wide").kind, both.development_srs) == ("reusable", True)
             blocks = world.chains.l2.w3.eth.block_number
             deploy("world", world.chains, [spec("wide", source=REUSABLE, vka=vka)], folder=folder)

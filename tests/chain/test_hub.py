@@ -174,7 +174,7 @@ def test_a_wrong_reveal_is_an_invalid_proof(game):
     hub, model_id, trainer = game.hub, game.model_id, game.trainers[0]
     number, _ = hub.open_round(model_id)
     for person in game.trainers:
-        proofs, revealed, _ = game.prepare(person, 2)
+        proofs, revealed, _ = game.prepare(person, 2, number)
         digest = commit_digest(model_id, number, person.address, bytes(32), revealed)
         hub.acting_as(person).commit(model_id, number, digest)
         if person is trainer:

@@ -43,8 +43,9 @@ class VerifierSpec:
     """A circuit's verifier to deploy, from the circuit's manifest.
 
     ``source`` is the generated Solidity, as a path or as text. ``instances`` are the public instances pinned
-    for ever, ``commitment_count`` how many points a proof starts with, ``proof_bytes`` its exact length.
-    ``vka`` are the 32-byte words of the key for a reusable verifier, empty for a plain one.
+    for ever, without the challenge; ``commitment_count`` how many points a proof starts with,
+    ``challenge_points`` how many of these its challenge follows from, 0 for none; ``proof_bytes`` its exact
+    length. ``vka`` are the 32-byte words of the key for a reusable verifier, empty for a plain one.
     """
 
     circuit: str
@@ -55,6 +56,20 @@ class VerifierSpec:
     development_srs: bool
     srs_sha256: str
     vka: Sequence[bytes] = ()
+    challenge_points: int = 0
+
+    def adapter_arguments(self, generated: str) -> tuple[str, tuple[object, ...]]:
+        """The adapter's contract, and what its constructor takes, for the generated verifier there."""
+        arguments: tuple[object, ...] = (
+            generated,
+            list(self.instances),
+            self.commitment_count,
+            self.challenge_points,
+            self.proof_bytes,
+        )
+        if not self.vka:
+            return "PlainCircuitVerifier", arguments
+        return "ReusableCircuitVerifier", (*arguments, vka_digest(tuple(self.vka)))
 
 
 @dataclass(frozen=True)
@@ -276,16 +291,9 @@ class _Run:
         code = keccak(artefact.bytecode).hex()[:16]
         # circuits of one shape share a reusable verifier, so its step is named by its code
         generated = self.journal.deploy(client, f"{artefact.name}/{code}", artefact)
-        arguments: tuple[object, ...] = (
-            generated.address,
-            list(spec.instances),
-            spec.commitment_count,
-            spec.proof_bytes,
-        )
-        kind, digest = "PlainCircuitVerifier", None
-        if spec.vka:
-            kind, digest = "ReusableCircuitVerifier", vka_digest(tuple(spec.vka))
-            arguments = (*arguments, digest)
+        kind, arguments = spec.adapter_arguments(generated.address)
+        digest = vka_digest(tuple(spec.vka)) if spec.vka else None
+        if digest:
             self._register_key(client.at(generated.address, artefact.abi), spec.vka, digest)
         # models that were registered with an earlier adapter keep it
         adapter = self.deploy(client, kind, *arguments, step=f"{kind}/{spec.circuit}", replacing=True)
@@ -295,6 +303,7 @@ class _Run:
             adapter=adapter,
             generated=generated,
             commitment_count=spec.commitment_count,
+            challenge_points=spec.challenge_points,
             proof_bytes=spec.proof_bytes,
             vka_digest="0x" + digest.hex() if digest else None,
             development_srs=spec.development_srs,

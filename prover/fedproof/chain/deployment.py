@@ -35,7 +35,7 @@ class VerifierRecord(_Frozen):
     """The verifier of one circuit: the hub is given ``adapter``, which calls ``generated``.
 
     ``vka_digest`` is set for a reusable verifier: keccak256 of its key's words. ``development_srs`` says that
-    whoever made the SRS can forge proofs.
+    whoever made the SRS can forge proofs. ``challenge_points`` is 0 for a circuit without a challenge.
     """
 
     circuit: str
@@ -43,6 +43,7 @@ class VerifierRecord(_Frozen):
     adapter: ContractRecord
     generated: ContractRecord
     commitment_count: int
+    challenge_points: int = 0
     proof_bytes: int
     vka_digest: str | None
     development_srs: bool

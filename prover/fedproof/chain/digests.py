@@ -24,6 +24,7 @@ Points = Sequence[tuple[int, int]]
 PAYLOAD_VERSION = 1
 _POINTS = "(uint256,uint256)[]"
 _PAYLOAD = ["uint8", "uint256", "address", "bytes32", "uint64", "bytes32"]
+_NOBODY = "0x" + "00" * 20
 _DOMAIN_NAME = "Fedproof"
 _DOMAIN_VERSION = "1"
 
@@ -50,6 +51,16 @@ def commit_digest(model_id: bytes, round_number: int, trainer: str, nonce: bytes
     """
     types = ["bytes32", "uint64", "address", "bytes32", _POINTS]
     return keccak(encode(types, [model_id, round_number, trainer, nonce, _plain(points)]))
+
+
+def step_context(model_id: bytes, round_number: int, trainer: str) -> bytes:
+    """What a step must be proven for, in a circuit with a challenge: its model, its round and its trainer."""
+    return keccak(encode(["bytes32", "uint64", "address"], [model_id, round_number, trainer]))
+
+
+def finalize_context(model_id: bytes, round_number: int) -> bytes:
+    """What an average must be proven for, in a circuit with a challenge: anybody may finalize with it."""
+    return step_context(model_id, round_number, _NOBODY)
 
 
 def model_hash(model_id: bytes, round_number: int, model: Points) -> bytes:

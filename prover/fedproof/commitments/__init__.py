@@ -1,5 +1,6 @@
 """Linear commitments to integer vectors: the points that proofs carry and contracts add up."""
 
+from fedproof.commitments.challenge import NO_CONTEXT, challenge
 from fedproof.commitments.committer import RESERVED_ROWS, CommitmentMismatch, Committer
 from fedproof.commitments.field import SCALAR_MODULUS, Integers
 from fedproof.commitments.point import (
@@ -18,6 +19,7 @@ from fedproof.commitments.point import (
 
 __all__ = [
     "INFINITY",
+    "NO_CONTEXT",
     "POINT_BYTES",
     "RESERVED_ROWS",
     "SCALAR_MODULUS",
@@ -28,6 +30,7 @@ __all__ = [
     "InvalidPoint",
     "Point",
     "add",
+    "challenge",
     "mul",
     "neg",
     "read_commitments",

@@ -31,6 +31,7 @@ def _getter(name: str, kind: str) -> dict[str, Any]:
 _ADAPTER_ABI = [
     _getter("generated", "address"),
     _getter("commitmentCount", "uint256"),
+    _getter("challengePoints", "uint256"),
     _getter("proofLength", "uint256"),
     _getter("instances", "uint256[]"),
     _getter("vkaDigest", "bytes32"),
@@ -77,6 +78,10 @@ def _adapter_differences(hub: HubClient, address: str, circuit: Circuit) -> list
         found.append(f"the verifier of {circuit.name} has other code")
     facts = {
         "commitments": (client.call(adapter.functions.commitmentCount()), spec.commitment_count),
+        "points of the challenge": (
+            client.call(adapter.functions.challengePoints()),
+            spec.challenge_points,
+        ),
         "proof length": (client.call(adapter.functions.proofLength()), spec.proof_bytes),
         "instances": (tuple(client.call(adapter.functions.instances())), tuple(spec.instances)),
     }

@@ -20,7 +20,7 @@ abstract contract HubAggregation is HubStorage {
         if (included < model.config.minTrainers) {
             revert TooFewSubmissions(modelId, number, model.config.minTrainers, included);
         }
-        Point[] memory delta = _provenDelta(model, state, proof, vka);
+        Point[] memory delta = _provenDelta(model, state, _contextOf(modelId, number, address(0)), proof, vka);
         Point[] memory result = _resultOf(model, state.parent).add(delta);
         bytes32 hash = keccak256(abi.encode(modelId, number, result));
         state.outcome = Outcome.Finalized;
@@ -38,11 +38,12 @@ abstract contract HubAggregation is HubStorage {
     function _provenDelta(
         ModelState storage model,
         RoundState storage state,
+        bytes32 context,
         bytes calldata proof,
         bytes32[] calldata vka
     ) private view returns (Point[] memory delta) {
         uint256 columns = model.config.vectorColumns;
-        Point[] memory commitments = model.config.aggregateVerifier.verify(proof, vka);
+        Point[] memory commitments = model.config.aggregateVerifier.verify(context, proof, vka);
         delta = commitments.slice(columns, columns).shift(BN254.neg(model.config.tail));
         Point[] memory expected = _remainder(model, state, delta);
         uint256 column = expected.firstDifference(commitments);

@@ -14,13 +14,15 @@ abstract contract HubRounds is HubStorage {
 
     /// @dev A walk along a trainer's chain of steps.
     /// @param round The round, and `step`: the index of the step at hand.
+    /// @param context What every proof of the walk is bound to.
     /// @param minusTail -T.
     /// @param expected C of the model the step must start from.
-    /// @param commitments What the step's proof commits to: model, batch, step.
+    /// @param commitments What the step's proof commits to: model, batch, step, and what the hub ignores.
     /// @param revealed Batch and step commitments so far, as the commit digest lists them.
     struct Walk {
         uint64 round;
         uint256 step;
+        bytes32 context;
         Point minusTail;
         Point[] expected;
         Point[] commitments;
@@ -84,9 +86,11 @@ abstract contract HubRounds is HubStorage {
         }
         Point[] memory update;
         {
-            Point[] memory revealed;
-            (update, revealed) = _walk(model, number, steps, vka);
-            bytes32 actual = keccak256(abi.encode(modelId, number, msg.sender, nonce, revealed));
+            Walk memory walk;
+            walk.round = number;
+            walk.context = _contextOf(modelId, number, msg.sender);
+            update = _follow(model, walk, steps, vka);
+            bytes32 actual = keccak256(abi.encode(modelId, number, msg.sender, nonce, walk.revealed));
             if (actual != digest) revert CommitDigestMismatch(digest, actual);
         }
         _accept(modelId, number, uint32(steps.length), update);
@@ -104,32 +108,29 @@ abstract contract HubRounds is HubStorage {
         _cancel(modelId, number, state);
     }
 
-    /// @dev Verifies the steps and follows the chain from the round's model.
-    /// @return update P(u) = P(last model) - P(first model).
-    /// @return revealed What the commit digest was made of.
-    function _walk(
+    /// @dev Verifies the steps and follows the chain from the round's model; `walk` knows its round and context.
+    /// @return P(u) = P(last model) - P(first model).
+    function _follow(
         ModelState storage model,
-        uint64 number,
+        Walk memory walk,
         StepProof[] calldata steps,
         bytes32[] calldata vka
-    ) private returns (Point[] memory update, Point[] memory revealed) {
+    ) private returns (Point[] memory) {
         ModelConfig storage config = model.config;
-        Walk memory walk;
-        walk.round = number;
         walk.minusTail = BN254.neg(config.tail);
         walk.revealed = new Point[](steps.length * (uint256(config.vectorColumns) + config.batchColumns));
-        Point[] memory start = _resultOf(model, model.rounds[number].parent).shift(config.tail);
+        Point[] memory start = _resultOf(model, model.rounds[walk.round].parent).shift(config.tail);
         walk.expected = start;
         for (; walk.step < steps.length; ++walk.step) {
             StepProof calldata step = steps[walk.step];
-            walk.commitments = config.stepVerifier.verify(step.proof, vka);
-            _follow(model, walk, step.batchPath);
+            walk.commitments = config.stepVerifier.verify(walk.context, step.proof, vka);
+            _take(model, walk, step.batchPath);
         }
-        return (walk.expected.sub(start), walk.revealed);
+        return walk.expected.sub(start);
     }
 
     /// @dev Checks the links of one step, and moves the walk to the model after it.
-    function _follow(ModelState storage model, Walk memory walk, bytes32[] calldata batchPath) private {
+    function _take(ModelState storage model, Walk memory walk, bytes32[] calldata batchPath) private {
         uint256 vector = model.config.vectorColumns;
         uint256 batch = model.config.batchColumns;
         uint256 column = walk.expected.firstDifference(walk.commitments);

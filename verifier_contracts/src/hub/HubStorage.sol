@@ -81,6 +81,12 @@ abstract contract HubStorage is IFedproofHub {
         if (state.outcome == Outcome.None) revert UnknownRound(modelId, number);
     }
 
+    /// @dev What a proof for this round is bound to, if its circuit has a challenge: the trainer of a step; zero for
+    /// an average, which is anybody's.
+    function _contextOf(bytes32 modelId, uint64 number, address account) internal pure returns (bytes32) {
+        return keccak256(abi.encode(modelId, number, account));
+    }
+
     /// @dev P(M) of the model a round produced; round 0 is the genesis.
     function _resultOf(ModelState storage model, uint64 number) internal view returns (Point[] memory) {
         return number == 0 ? model.config.genesis : model.rounds[number].result;

@@ -38,8 +38,8 @@ interface IFedproofHub {
     /// @param tail T, the commitment to the zero vector; the same for every column.
     /// @param vectorColumns Columns of the model, a step, a remainder and a delta.
     /// @param batchColumns Columns of a batch.
-    /// @param stepVerifier Checks training steps; commits to model, batch, step (then advice, ignored).
-    /// @param aggregateVerifier Checks aggregation; commits to remainder, delta.
+    /// @param stepVerifier Checks training steps; commits to model, batch, step (what comes after is ignored).
+    /// @param aggregateVerifier Checks aggregation; commits to remainder, delta (what comes after is ignored).
     /// @param samplesPerStep Samples in one batch.
     /// @param weightBits t: the weights of a round sum to 2^t; 1 to 64.
     /// @param minTrainers Included submissions without which a round cannot be finalized.
@@ -219,7 +219,9 @@ interface IFedproofHub {
 
     /// @notice Reveals and proves the caller's steps, in order. The bond is released.
     /// @param vka The verifying key words, for a reusable verifier; else empty.
-    /// @dev A step commitment is used up once accepted, even if the round is later cancelled or rolled back: a
+    /// @dev The context of every proof, for a verifier with a challenge, is
+    /// keccak256(abi.encode(bytes32 modelId, uint64 round, address trainer)).
+    /// A step commitment is used up once accepted, even if the round is later cancelled or rolled back: a
     /// trainer that repeats the step draws new salts.
     function submit(
         bytes32 modelId,
@@ -232,6 +234,7 @@ interface IFedproofHub {
     /// @notice Moves the model by the weighted average of all included updates. By anyone.
     /// @param proof An aggregation proof, committing to the remainder ρ and the delta Δ with
     /// P(ρ) = Σ Wᵢ·P(uᵢ) + 2^(t-1)·P(1) - 2^t·P(Δ).
+    /// @dev The context of the proof is as in `submit`, with address(0) in place of a trainer.
     function finalize(bytes32 modelId, uint64 round, bytes calldata proof, bytes32[] calldata vka) external;
 
     /// @notice Ends a round that cannot be finalized any more: too few commits or submissions after the deadline, or

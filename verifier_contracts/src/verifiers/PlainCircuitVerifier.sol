@@ -14,11 +14,12 @@ contract PlainCircuitVerifier is CircuitVerifier {
         address generated_,
         uint256[] memory instances_,
         uint256 commitmentCount_,
+        uint256 challengePoints_,
         uint256 proofLength_
-    ) CircuitVerifier(generated_, instances_, commitmentCount_, proofLength_) {}
+    ) CircuitVerifier(generated_, instances_, commitmentCount_, challengePoints_, proofLength_) {}
 
     /// @inheritdoc CircuitVerifier
-    function _accepts(bytes calldata proof, uint256[] memory pinned, bytes32[] calldata vka)
+    function _accepts(bytes calldata proof, uint256[] memory given, bytes32[] calldata vka)
         internal
         view
         override
@@ -28,7 +29,7 @@ contract PlainCircuitVerifier is CircuitVerifier {
         // Low level, because a failing proof reverts without data and a typed try would still revert on malformed
         // return data; the arguments are encoded by the compiler, hence canonically.
         (bool ok, bytes memory answer) =
-            generated.staticcall(abi.encodeCall(IGeneratedVerifier.verifyProof, (proof, pinned)));
+            generated.staticcall(abi.encodeCall(IGeneratedVerifier.verifyProof, (proof, given)));
         return ok && answer.length >= 32 && abi.decode(answer, (uint256)) == 1;
     }
 }

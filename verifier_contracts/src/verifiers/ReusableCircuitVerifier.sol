@@ -26,14 +26,15 @@ contract ReusableCircuitVerifier is CircuitVerifier {
         address generated_,
         uint256[] memory instances_,
         uint256 commitmentCount_,
+        uint256 challengePoints_,
         uint256 proofLength_,
         bytes32 vkaDigest_
-    ) CircuitVerifier(generated_, instances_, commitmentCount_, proofLength_) {
+    ) CircuitVerifier(generated_, instances_, commitmentCount_, challengePoints_, proofLength_) {
         vkaDigest = vkaDigest_;
     }
 
     /// @inheritdoc CircuitVerifier
-    function _accepts(bytes calldata proof, uint256[] memory pinned, bytes32[] calldata vka)
+    function _accepts(bytes calldata proof, uint256[] memory given, bytes32[] calldata vka)
         internal
         view
         override
@@ -42,7 +43,7 @@ contract ReusableCircuitVerifier is CircuitVerifier {
         bytes32 digest = keccak256(abi.encodePacked(vka));
         if (digest != vkaDigest) revert UnpinnedVerifyingKey(vkaDigest, digest);
         (bool ok, bytes memory answer) =
-            generated.staticcall(abi.encodeCall(IGeneratedReusableVerifier.verifyProof, (proof, pinned, vka)));
+            generated.staticcall(abi.encodeCall(IGeneratedReusableVerifier.verifyProof, (proof, given, vka)));
         if (!ok || answer.length < 64) return false;
         (uint256 success, bytes32 served) = abi.decode(answer, (uint256, bytes32));
         return success == 1 && served == vkaDigest;

@@ -58,7 +58,7 @@ contract FinalizeAttacksTest is HubWorld {
         // Remainder of one delta, commitment to another.
         bytes memory other = _aggregateProof(updates, weights, DELTA + 1);
         bytes memory mixed =
-            aggregateVerifier.prove(_join(_pointsOf(proof, 0), _pointsOf(other, vectorColumns)));
+            aggregateVerifier.prove(0, _join(_pointsOf(proof, 0), _pointsOf(other, vectorColumns)));
         vm.expectPartialRevert(IFedproofHub.RemainderMismatch.selector);
         _finalize(round, mixed);
     }
@@ -66,7 +66,7 @@ contract FinalizeAttacksTest is HubWorld {
     function test_rejects_swappedRemainderAndDelta() external {
         bytes memory proof = _aggregateProof(updates, weights, DELTA);
         bytes memory swapped =
-            aggregateVerifier.prove(_join(_pointsOf(proof, vectorColumns), _pointsOf(proof, 0)));
+            aggregateVerifier.prove(0, _join(_pointsOf(proof, vectorColumns), _pointsOf(proof, 0)));
         vm.expectPartialRevert(IFedproofHub.RemainderMismatch.selector);
         _finalize(round, swapped);
     }

@@ -61,7 +61,7 @@ contract SubmitAttacksTest is HubWorld {
         Point[] memory points = _join(_full(_vector(5)), _full(batch));
         points = _join(_join(points, _full(_vector(GENESIS))), _one(g(99)));
         _replaceStep(
-            plan, trainer, round, stepVerifier.prove(points), _join(_full(batch), _full(_vector(GENESIS)))
+            plan, trainer, round, stepVerifier.prove(0, points), _join(_full(batch), _full(_vector(GENESIS)))
         );
         _commitAll(plan);
         _expectModelMismatch(0, GENESIS, 5);
@@ -73,7 +73,9 @@ contract SubmitAttacksTest is HubWorld {
         Plan memory plan = _plan(trainer, round, GENESIS, 1);
         Point[] memory points = _join(_full(_vector(GENESIS)), _full(_vector(5)));
         points = _join(_join(points, _full(batch)), _one(g(99)));
-        _replaceStep(plan, trainer, round, stepVerifier.prove(points), _join(_full(_vector(5)), _full(batch)));
+        _replaceStep(
+            plan, trainer, round, stepVerifier.prove(0, points), _join(_full(_vector(5)), _full(batch))
+        );
         _commitAll(plan);
         vm.expectPartialRevert(IFedproofHub.BatchNotInDataset.selector);
         _submit(trainer, round, plan);
@@ -83,7 +85,7 @@ contract SubmitAttacksTest is HubWorld {
         Plan memory plan = _plan(trainer, round, GENESIS, 1);
         Point[] memory foreign = _batch(trainers[1], 0);
         _replaceStep(
-            plan, trainer, round, _stepProof(GENESIS, foreign, 5), _join(_full(foreign), _full(_vector(5)))
+            plan, trainer, round, _stepProof(0, GENESIS, foreign, 5), _join(_full(foreign), _full(_vector(5)))
         );
         _commitAll(plan);
         bytes32 leaf = keccak256(bytes.concat(foreign.key()));
@@ -115,7 +117,7 @@ contract SubmitAttacksTest is HubWorld {
     function test_rejects_theSameBatchTwiceInARound() external {
         Plan memory plan = _plan(trainer, round, GENESIS, 2);
         Point[] memory batch = _batch(trainer, 0);
-        plan.steps[1].proof = _stepProof(addmod(GENESIS, R - plan.deltas[0], R), batch, 5);
+        plan.steps[1].proof = _stepProof(0, addmod(GENESIS, R - plan.deltas[0], R), batch, 5);
         plan.steps[1].batchPath = plan.steps[0].batchPath;
         Point[] memory revealed = _join(_full(batch), _full(_vector(plan.deltas[0])));
         plan.digest =
@@ -166,8 +168,8 @@ contract SubmitAttacksTest is HubWorld {
         // δ = 0 would let a chain repeat itself for ever and claim samples for nothing.
         Plan memory plan = _plan(trainer, round, GENESIS, 2);
         (Point[] memory first, Point[] memory second) = (_batch(trainer, 0), _batch(trainer, 1));
-        plan.steps[0].proof = _stepProof(GENESIS, first, 0);
-        plan.steps[1].proof = _stepProof(GENESIS, second, 0);
+        plan.steps[0].proof = _stepProof(0, GENESIS, first, 0);
+        plan.steps[1].proof = _stepProof(0, GENESIS, second, 0);
         Point[] memory revealed = _join(_full(first), _full(_vector(0)));
         plan.digest =
             _digest(round, trainer, plan.nonce, _join(revealed, _join(_full(second), _full(_vector(0)))));

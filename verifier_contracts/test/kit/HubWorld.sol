@@ -34,6 +34,8 @@ abstract contract HubWorld is Test {
     uint32 internal vectorColumns = 1;
     uint32 internal batchColumns = 1;
     uint32 internal maxTrainers = 16;
+    /// @dev Whether both circuits have a challenge, and hence a late vector.
+    bool internal challenged;
     FedproofHub internal hub;
     MockCircuitVerifier internal stepVerifier;
     MockCircuitVerifier internal aggregateVerifier;
@@ -49,9 +51,7 @@ abstract contract HubWorld is Test {
     function _setUpWorld(uint256 trainerCount) internal {
         vm.warp(1_800_000_000);
         hub = new FedproofHub();
-        // One advice commitment after the three that count.
-        stepVerifier = new MockCircuitVerifier("step", 2 * vectorColumns + batchColumns + 1);
-        aggregateVerifier = new MockCircuitVerifier("aggregate", 2 * vectorColumns);
+        (stepVerifier, aggregateVerifier) = _verifiers();
         for (uint256 key = 1; guardianKeys.length < GUARDIANS; ++key) {
             guardianKeys.push(key);
         }
@@ -59,6 +59,19 @@ abstract contract HubWorld is Test {
         modelId = _register(_config());
         for (uint256 i = 0; i < trainerCount; ++i) {
             _addTrainer(address(uint160(0x7000 + i)));
+        }
+    }
+
+    function _verifiers() private returns (MockCircuitVerifier step, MockCircuitVerifier aggregate) {
+        // One advice commitment after the three that count, then the late one.
+        uint256 inStep = 2 * vectorColumns + batchColumns + 1;
+        uint256 inAverage = 2 * vectorColumns;
+        if (!challenged) {
+            step = new MockCircuitVerifier("step", inStep, 0);
+            aggregate = new MockCircuitVerifier("aggregate", inAverage, 0);
+        } else {
+            step = new MockCircuitVerifier("step", inStep + 1, inStep);
+            aggregate = new MockCircuitVerifier("aggregate", inAverage + 1, inAverage);
         }
     }
 
@@ -144,14 +157,20 @@ abstract contract HubWorld is Test {
 
     // Steps
 
-    function _stepProof(uint256 model, Point[] memory batch, uint256 delta)
+    /// @dev What a proof for a round is made for: a trainer's step, or an average with no account.
+    function _context(uint64 round, address account) internal view returns (bytes32) {
+        return keccak256(abi.encode(modelId, round, account));
+    }
+
+    function _stepProof(bytes32 context, uint256 model, Point[] memory batch, uint256 delta)
         internal
         view
         returns (bytes memory)
     {
         Point[] memory points = _join(_full(_vector(model)), _full(batch));
         points = _join(points, _full(_vector(delta)));
-        return stepVerifier.prove(_join(points, _one(g(99))));
+        points = _join(points, _one(g(99)));
+        return stepVerifier.prove(context, challenged ? _join(points, _one(g(98))) : points);
     }
 
     function _one(Point memory p) internal pure returns (Point[] memory points) {
@@ -173,7 +192,7 @@ abstract contract HubWorld is Test {
             uint256 delta = uint256(keccak256(abi.encode(trainer, round, i, ++_salt))) % R;
             Point[] memory batch = _batch(trainer, i);
             plan.deltas[i] = delta;
-            plan.steps[i].proof = _stepProof(model, batch, delta);
+            plan.steps[i].proof = _stepProof(_context(round, trainer), model, batch, delta);
             plan.steps[i].batchPath = Merkle.path(leaves, i);
             revealed = _join(revealed, _join(_full(batch), _full(_vector(delta))));
             model = addmod(model, R - delta, R);
@@ -230,7 +249,7 @@ abstract contract HubWorld is Test {
         hub.finalize(modelId, round, proof, noVka);
     }
 
-    /// @dev An honest aggregation proof, by the aggregator's own arithmetic.
+    /// @dev An honest aggregation proof for the latest round, by the aggregator's own arithmetic.
     function _aggregateProof(uint256[] memory updates, uint256[] memory weights, uint256 delta)
         internal
         view
@@ -242,7 +261,9 @@ abstract contract HubWorld is Test {
         }
         uint256 remainder = addmod(sum, 1 << (BITS - 1), R);
         remainder = addmod(remainder, R - mulmod(1 << BITS, delta, R), R);
-        return aggregateVerifier.prove(_join(_full(_vector(remainder)), _full(_vector(delta))));
+        Point[] memory points = _join(_full(_vector(remainder)), _full(_vector(delta)));
+        if (challenged) points = _join(points, _one(g(98)));
+        return aggregateVerifier.prove(_context(hub.latestRoundOf(modelId), address(0)), points);
     }
 
     /// @dev Opens a round and lets all trainers commit and submit `count` steps each.

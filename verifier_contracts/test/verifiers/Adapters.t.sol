@@ -7,34 +7,8 @@ import {CircuitVerifier} from "../../src/verifiers/CircuitVerifier.sol";
 import {ICircuitVerifier} from "../../src/verifiers/ICircuitVerifier.sol";
 import {PlainCircuitVerifier} from "../../src/verifiers/PlainCircuitVerifier.sol";
 import {ReusableCircuitVerifier} from "../../src/verifiers/ReusableCircuitVerifier.sol";
+import {FakeGenerated} from "../kit/FakeGenerated.sol";
 import {Test} from "../kit/Test.sol";
-
-/// @dev Answers what it is told to, if it is called with exactly the expected bytes.
-contract FakeGenerated {
-    bytes private _answer;
-    bool private _reverts;
-    bytes32 private immutable EXPECTED;
-
-    constructor(bytes memory expectedCall) {
-        EXPECTED = keccak256(expectedCall);
-        _answer = abi.encode(true);
-    }
-
-    function set(bytes calldata answer, bool reverts) external {
-        (_answer, _reverts) = (answer, reverts);
-    }
-
-    fallback(bytes calldata data) external returns (bytes memory) {
-        require(keccak256(data) == EXPECTED, "not the expected call");
-        bytes memory answer = _answer;
-        if (_reverts) {
-            assembly ("memory-safe") {
-                revert(add(answer, 32), mload(answer))
-            }
-        }
-        return answer;
-    }
-}
 
 contract AdaptersTest is Test {
     uint256 private constant LENGTH = 3 * 64 + 7;
@@ -58,33 +32,34 @@ contract AdaptersTest is Test {
         );
         bytes32 digest = keccak256(abi.encodePacked(vka));
         reusable.set(abi.encodePacked(uint256(1), digest, "not abi"), false);
-        plainAdapter = new PlainCircuitVerifier(address(plain), instances, 2, LENGTH);
-        reusableAdapter = new ReusableCircuitVerifier(address(reusable), instances, 2, LENGTH, digest);
+        plainAdapter = new PlainCircuitVerifier(address(plain), instances, 2, 0, LENGTH);
+        reusableAdapter = new ReusableCircuitVerifier(address(reusable), instances, 2, 0, LENGTH, digest);
     }
 
     function test_theCommitmentsAreReadFromTheProof() external view {
-        Point[] memory points = plainAdapter.verify(proof, none);
+        Point[] memory points = plainAdapter.verify(0, proof, none);
         vm.assertEq(points.length, 2);
         assertPoint(points[0], g(5));
         assertPoint(points[1], g(6));
-        assertPoints(reusableAdapter.verify(proof, vka), points);
+        assertPoints(reusableAdapter.verify(0, proof, vka), points);
     }
 
     function test_theCallIsAlwaysEncodedCanonically() external view {
         // The caller encodes its arguments in an odd order, with the offsets pointing past a gap.
         bytes memory data = abi.encodePacked(
             ICircuitVerifier.verify.selector,
-            uint256(0xa0),
-            uint256(0x60),
+            uint256(0),
+            uint256(0xc0),
+            uint256(0x80),
             "padding.........................",
             uint256(0),
             uint256(0)
         );
-        // Layout after the selector: 0x00 offset of proof, 0x20 offset of vka, 0x40 padding, 0x60 empty vka, 0xa0 proof.
+        // Layout after the selector: 0x00 context, 0x20 offset of proof, 0x40 offset of vka, 0x60 padding, 0x80 empty vka, 0xc0 proof.
         bytes memory padded = bytes.concat(data, abi.encodePacked(proof.length, proof, new bytes(25)));
         (bool ok, bytes memory answer) = address(plainAdapter).staticcall(padded);
         vm.assertTrue(ok);
-        assertPoints(abi.decode(answer, (Point[])), plainAdapter.verify(proof, none));
+        assertPoints(abi.decode(answer, (Point[])), plainAdapter.verify(0, proof, none));
     }
 
     function test_rejects_aProofOfAnotherLength() external {
@@ -92,13 +67,13 @@ contract AdaptersTest is Test {
         vm.expectRevert(
             abi.encodeWithSelector(ICircuitVerifier.WrongProofLength.selector, LENGTH, LENGTH + 1)
         );
-        plainAdapter.verify(longer, none);
+        plainAdapter.verify(0, longer, none);
         vm.expectRevert(abi.encodeWithSelector(ICircuitVerifier.WrongProofLength.selector, LENGTH, 0));
-        plainAdapter.verify("", none);
+        plainAdapter.verify(0, "", none);
         vm.expectRevert(
             abi.encodeWithSelector(ICircuitVerifier.WrongProofLength.selector, LENGTH, LENGTH + 1)
         );
-        reusableAdapter.verify(longer, vka);
+        reusableAdapter.verify(0, longer, vka);
     }
 
     function test_rejects_whatTheGeneratedVerifierRejects() external {
@@ -133,9 +108,9 @@ contract AdaptersTest is Test {
         bytes memory bad = abi.encodePacked(abi.encode(g(5), Point(1, 1), g(7)), bytes7("seven"));
         FakeGenerated lenient =
             new FakeGenerated(abi.encodeWithSignature("verifyProof(bytes,uint256[])", bad, instances));
-        PlainCircuitVerifier adapter = new PlainCircuitVerifier(address(lenient), instances, 2, LENGTH);
+        PlainCircuitVerifier adapter = new PlainCircuitVerifier(address(lenient), instances, 2, 0, LENGTH);
         vm.expectRevert(abi.encodeWithSelector(BN254.NotOnCurve.selector, 1, 1));
-        adapter.verify(bad, none);
+        adapter.verify(0, bad, none);
     }
 
     function test_rejects_anUnpinnedVerifyingKey() external {
@@ -151,19 +126,19 @@ contract AdaptersTest is Test {
 
     function test_rejects_aVerifyingKeyForAPlainVerifier() external {
         vm.expectRevert(abi.encodeWithSelector(CircuitVerifier.UnexpectedVerifyingKey.selector, 2));
-        plainAdapter.verify(proof, vka);
+        plainAdapter.verify(0, proof, vka);
     }
 
     function test_rejects_deploymentsThatCannotWork() external {
         vm.expectRevert(abi.encodeWithSelector(CircuitVerifier.NoVerifierCode.selector, address(1234)));
-        new PlainCircuitVerifier(address(1234), instances, 2, LENGTH);
+        new PlainCircuitVerifier(address(1234), instances, 2, 0, LENGTH);
         vm.expectRevert(abi.encodeWithSelector(CircuitVerifier.InvalidProofShape.selector, 4, LENGTH));
-        new PlainCircuitVerifier(address(plain), instances, 4, LENGTH);
+        new PlainCircuitVerifier(address(plain), instances, 4, 0, LENGTH);
         vm.expectRevert(abi.encodeWithSelector(CircuitVerifier.InvalidProofShape.selector, 0, LENGTH));
-        new PlainCircuitVerifier(address(plain), instances, 0, LENGTH);
+        new PlainCircuitVerifier(address(plain), instances, 0, 0, LENGTH);
         instances[0] = R;
         vm.expectRevert(abi.encodeWithSelector(CircuitVerifier.InstanceOutOfField.selector, 0, R));
-        new PlainCircuitVerifier(address(plain), instances, 2, LENGTH);
+        new PlainCircuitVerifier(address(plain), instances, 2, 0, LENGTH);
     }
 
     function test_thePinnedValuesCanBeRead() external view {
@@ -175,12 +150,12 @@ contract AdaptersTest is Test {
 
     function _expectPlainRejection() private {
         vm.expectRevert(ICircuitVerifier.ProofRejected.selector);
-        plainAdapter.verify(proof, none);
+        plainAdapter.verify(0, proof, none);
     }
 
     function _expectReusableRejection() private {
         vm.expectRevert(ICircuitVerifier.ProofRejected.selector);
-        reusableAdapter.verify(proof, vka);
+        reusableAdapter.verify(0, proof, vka);
     }
 
     function _expectUnpinned(bytes32 expected, bytes32[] memory other) private {
@@ -191,6 +166,6 @@ contract AdaptersTest is Test {
                 keccak256(abi.encodePacked(other))
             )
         );
-        reusableAdapter.verify(proof, other);
+        reusableAdapter.verify(0, proof, other);
     }
 }
