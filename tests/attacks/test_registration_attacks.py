@@ -49,8 +49,14 @@ def test_a_registration_with_another_constant(registered: Game, field: str, told
         audit(registered, model_id)
 
 
-def test_a_registration_with_another_verifier(registered: Game) -> None:
-    """An adapter of the average's verifier that pins another instance: it looks right from outside."""
+@pytest.mark.parametrize(
+    ("instance", "challenged", "told"),
+    [(1, 0, "instances of the adapter"), (0, 1, "points of the challenge of the adapter")],
+)
+def test_a_registration_with_another_verifier(
+    registered: Game, instance: int, challenged: int, told: str
+) -> None:
+    """An adapter of the average's verifier with another instance or challenge: right from outside."""
     config = replace(registered.hub.model(registered.model_id).config, max_steps=2)
     spec = verifier_spec(registered.evidence.average)
     client = registered.hub.client
@@ -58,13 +64,13 @@ def test_a_registration_with_another_verifier(registered: Game) -> None:
     adapter = client.deploy(
         compile_project()["PlainCircuitVerifier"],
         honest.generated.address,
-        [spec.instances[0] + 1],
+        [spec.instances[0] + instance],
         spec.commitment_count,
-        spec.challenge_points,
+        spec.challenge_points + challenged,
         spec.proof_bytes,
     )
     model_id, _ = registered.hub.register_model(replace(config, aggregate_verifier=str(adapter.contract)))
-    with pytest.raises(RegistrationMismatch, match="instances of the adapter"):
+    with pytest.raises(RegistrationMismatch, match=told):
         audit(registered, model_id)
 
 

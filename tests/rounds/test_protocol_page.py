@@ -49,6 +49,19 @@ def test_hashes_are_of_what_the_contracts_encode() -> None:
     assert "abi.encode(bytes32 modelId, uint64 round, Point[] P(M'))" in interface
 
 
+def test_challenge_and_context_are_of_what_the_contracts_encode() -> None:
+    hub = " ".join((SOURCES / "hub" / "IFedproofHub.sol").read_text().replace("///", "").split())
+    verifier = " ".join(
+        (SOURCES / "verifiers" / "ICircuitVerifier.sol").read_text().replace("///", "").split()
+    )
+    for encoded, source in (
+        ("keccak256(abi.encode(bytes32 modelId, uint64 round, address trainer))", hub),
+        ("uint256(keccak256(abi.encode(bytes32 context, Point[] points)))", verifier),
+    ):
+        assert encoded in TEXT
+        assert encoded in source
+
+
 def test_the_payload() -> None:
     payload = " ".join((SOURCES / "relay" / "ModelPayload.sol").read_text().replace("///", "").split())
     (fields,) = re.findall(r"abi\.encode\(uint8 version, ([^)]*)\)", payload)
