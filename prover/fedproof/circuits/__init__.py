@@ -1,7 +1,7 @@
 """Circuits: declarations, compilation, and the content-addressed store of what was compiled."""
 
 from fedproof.circuits.manifest import Costs, Manifest, SlotShape
-from fedproof.circuits.spec import AverageSpec, TrainingSpec, available, load_spec, max_steps
+from fedproof.circuits.spec import AverageSpec, TrainingSpec, available, load_spec
 
 __all__ = [
     "AverageSpec",
@@ -11,5 +11,4 @@ __all__ = [
     "TrainingSpec",
     "available",
     "load_spec",
-    "max_steps",
 ]

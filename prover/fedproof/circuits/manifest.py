@@ -6,7 +6,7 @@ from pydantic import Field
 
 from fedproof.circuits.spec import AverageSpec, Strict, TrainingSpec
 
-FORMAT = 1
+FORMAT = 2
 
 
 class SlotShape(Strict):
@@ -43,6 +43,10 @@ class Manifest(Strict):
     spec: TrainingSpec | AverageSpec = Field(discriminator="kind")
     slots: tuple[SlotShape, ...]
     instances: tuple[int, ...] = Field(description="public instances of every proof: known constants")
+    challenge_points: int = Field(
+        default=0,
+        description="commitments that the last instance, a challenge, is a hash of; 0: there is none",
+    )
     srs_digest: str
     development: bool = Field(description="made with a development SRS; refused outside a devnet")
     versions: dict[str, str]

@@ -9,7 +9,7 @@ import onnx
 
 from fedproof.circuits.spec import AverageSpec, TrainingSpec, load_spec
 from fedproof.errors import CallerError
-from fedproof.lowering import Program, average_program, salt_length, training_program
+from fedproof.lowering import Program, average_program, salt_length, step_bound, training_program
 
 if TYPE_CHECKING:
     from fedproof.export import TrainingStep
@@ -43,9 +43,9 @@ def float_graph(spec: TrainingSpec, root: Path) -> onnx.ModelProto:
     return export_step(training_step(spec, root))
 
 
-def vector_length(parameters: int, step_bits: int) -> int:
+def vector_length(parameters: int, table: int) -> int:
     """Length of a model, step or update vector: the parameters, then the salt."""
-    return parameters + salt_length(step_bits)
+    return parameters + salt_length(table)
 
 
 def build_program(spec: TrainingSpec | AverageSpec, folder: Path, graph: onnx.ModelProto) -> Program:
@@ -58,4 +58,7 @@ def build_program(spec: TrainingSpec | AverageSpec, folder: Path, graph: onnx.Mo
     parameters = (
         next(i for i in graph.graph.input if i.name == "model").type.tensor_type.shape.dim[0].dim_value
     )
-    return average_program(vector_length(parameters, whole.numbers.step), spec.table)
+    # As wide as any average of updates that the training circuit lets through.
+    bound = step_bound(training_program(graph.graph, whole.numbers)) * spec.steps
+    limbs = -(-(bound.bit_length() + 1) // spec.table)
+    return average_program(vector_length(parameters, whole.numbers.table), spec.table, limbs)

@@ -28,7 +28,6 @@ class Plonk(Strict):
     columns: int = Field(
         default=1, ge=1, le=16, description="ezkl's num_inner_cols: cells worked on in a row"
     )
-    freivalds: bool = Field(default=False, description="check matrix products with a random vector")
 
 
 class TrainingSpec(Strict):
@@ -55,7 +54,8 @@ class AverageSpec(Strict):
 
     kind: Literal["average"]
     of: str = Field(description="the training circuit whose updates are averaged")
-    table: int = Field(ge=2, le=20, description="log2 of the sum of the weights, and width of an average")
+    table: int = Field(ge=2, le=20, description="log2 of the sum of the weights, and width of a lookup")
+    steps: int = Field(default=2, ge=1, le=4096, description="most steps of a trainer in a round")
     plonk: Plonk
 
 
@@ -98,8 +98,3 @@ def _read(name: str, folder: Path) -> TrainingSpec | AverageSpec:
 def available(folder: Path) -> list[str]:
     """Names of the circuits declared in ``folder``, sorted."""
     return sorted(p.stem for p in folder.glob("*.toml"))
-
-
-def max_steps(training: TrainingSpec, average: AverageSpec) -> int:
-    """Most steps of a trainer in a round for which any average of updates is in the average's range."""
-    return int(2 ** max(average.table - training.numbers.step, 0))

@@ -26,8 +26,8 @@ from fedproof.circuits import layout
 from fedproof.circuits.manifest import FORMAT, Costs, Manifest, SlotShape
 from fedproof.circuits.program import build_program, float_graph
 from fedproof.circuits.spec import AverageSpec, TrainingSpec, load_spec
-from fedproof.circuits.witness import sample_vectors
-from fedproof.commitments import Committer
+from fedproof.circuits.witness import LATE, late_vectors, sample_vectors
+from fedproof.commitments import NO_CONTEXT, Committer
 from fedproof.errors import FedproofError, TerminalError
 from fedproof.files import sha256_bytes, sha256_file, write_whole
 from fedproof.lowering import Program, circuit_graph, reference_graph
@@ -190,9 +190,7 @@ class CircuitStore:
         progress("lower")
         program = build_program(spec, self.project.circuits, graph)
         circuit = circuit_graph(program)
-        args = layout.run_args(
-            program.table_bits, spec.plonk.logrows, spec.plonk.columns, freivalds=spec.plonk.freivalds
-        )
+        args = layout.run_args(program.table_bits, spec.plonk.logrows, spec.plonk.columns)
         inputs = {
             "format": FORMAT,
             "name": name,
@@ -256,10 +254,16 @@ class CircuitStore:
             )
             for s in program.slots
         )
+        hashed = sum(s.columns for s in slots)
+        if program.challenged:
+            columns = committer.columns(program.late_size)
+            slots += (SlotShape(name=LATE, length=program.late_size, salt=0, columns=columns),)
         # Nothing is stored that cannot be proven and verified.
         prover = CpuProver()
-        run = prover.prove(folder, srs.path, sample_vectors(program))
-        if run.instances != (program.lookups,) or not prover.verify(
+        vectors = sample_vectors(program)
+        late = late_vectors(program, [committer.full(v) for v in vectors], NO_CONTEXT)
+        run = prover.prove(folder, srs.path, [*vectors, *late])
+        if run.instances != (program.lookups, *(v[0] for v in late)) or not prover.verify(
             folder, srs.path, run.proof, run.instances
         ):
             raise TerminalError(
@@ -287,7 +291,8 @@ class CircuitStore:
             key=key,
             spec=spec,
             slots=slots,
-            instances=run.instances,
+            instances=(program.lookups,),
+            challenge_points=hashed if program.challenged else 0,
             srs_digest=srs.digest,
             development=srs.development,
             versions=versions(),

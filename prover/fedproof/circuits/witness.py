@@ -7,9 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fedproof.commitments import SCALAR_MODULUS
+from fedproof.commitments import SCALAR_MODULUS, Commitment, challenge
 from fedproof.lowering import Program, evaluate
 from fedproof.lowering.ir import IntArray
+
+#: Name of the vector that is chosen after the others are committed to.
+LATE = "late"
 
 
 def random_salt(count: int) -> list[int]:
@@ -27,14 +30,22 @@ def slot_vectors(
     program: Program, values: Mapping[int, IntArray], salts: Mapping[str, list[int]]
 ) -> list[list[int]]:
     """Committed vectors in the order of the proof; ``salts`` gives the free elements of each slot by name."""
-    vectors = []
+    vectors, shifts = [], program.shifts()
     for slot in program.slots:
-        vector = [int(v) for i in slot.nodes for v in values[i].ravel()]
+        vector = [v + shifts.get(i, 0) for i in slot.nodes for v in values[i].ravel().tolist()]
         salt = salts.get(slot.name, [])
         if len(salt) != slot.salt:
             raise AssertionError(f"slot {slot.name} takes {slot.salt} salt elements, got {len(salt)}")
         vectors.append(vector + list(salt))
     return vectors
+
+
+def late_vectors(program: Program, commitments: list[Commitment], context: bytes) -> list[list[int]]:
+    """Return what is proven besides the slots, once they are committed to: the challenge, where there is one.
+
+    ``commitments`` are C of the slots. The challenge is a hash of them and of ``context`` (32 bytes).
+    """
+    return [[challenge(context, commitments)]] if program.challenged else []
 
 
 def sample_vectors(program: Program) -> list[list[int]]:

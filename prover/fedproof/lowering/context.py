@@ -17,6 +17,8 @@ from fedproof.lowering.numbers import Numbers
 
 #: Ops that move elements without computing on them.
 MOVES = frozenset({"transpose", "reshape", "slice", "concat"})
+#: Ops of one operand that a rescale may be moved behind.
+LINEAR = frozenset({"sum", "transpose", "reshape", "times", "restate"})
 
 
 class UnsupportedOp(CallerError):
@@ -145,6 +147,28 @@ class Context:
         d = rescale(self.program, x, x.scale - limit, self.numbers.range, label, ranged=ranged)
         self._narrow[x.id] = d
         return d
+
+    def narrow_terms(self, x: Node, label: str) -> Node:
+        """Return ``x`` computed from rescaled tensors: what is summed up is rescaled, not each sum of it.
+
+        A bias's gradient is a sum of what its layer's products read rescaled already.
+        """
+        p = self.program
+        limit = self.numbers.gradients if self.is_gradient(x) else self.numbers.activations
+        if x.id in self._narrow or x.scale <= limit or x.op not in LINEAR:
+            return self.narrow(x, label)
+        inner = self.narrow_terms(p.nodes[x.inputs[0]], label)
+        lost = p.nodes[x.inputs[0]].scale - inner.scale
+        match x.op:
+            case "sum":
+                return p.sum(inner, x.attr("axes"), keepdims=x.attr("keepdims"))
+            case "transpose":
+                return p.transpose(inner, x.attr("perm"))
+            case "reshape":
+                return p.reshape(inner, x.shape)
+            case "times":
+                return p.times(inner, x.attr("factor"), x.scale - lost)
+        return p.restate(inner, x.scale - lost)
 
     def align(self, a: Node, b: Node) -> tuple[Node, Node]:
         """Return ``a`` and ``b`` at the larger of their scales, exactly."""

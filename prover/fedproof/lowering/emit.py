@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from fedproof.lowering.ir import IntArray, Node, Program
+from fedproof.lowering.ir import IntArray, Node, Program, Shape
+from fedproof.lowering.windows import emit_convolution
 
 OPSET = 17
 #: onnxruntime and ezkl's parser (tract) both read this IR version.
@@ -32,6 +33,10 @@ class Emitter(ABC):
     @abstractmethod
     def source(self, node: Node) -> str:
         """Emit an input or a hint; return its name."""
+
+    @abstractmethod
+    def zeros(self, shape: Shape) -> str:
+        """Return the name of a tensor of zeros."""
 
     def times(self, x: str, node: Node) -> str:
         """Emit a product with a constant factor."""
@@ -67,13 +72,20 @@ class Emitter(ABC):
         self.nodes.append(helper.make_node(op_type, list(inputs), [output], name=output, **attrs))
         return output
 
-    def emit(self, node: Node) -> str:  # noqa: PLR0911 - one case an op
+    def arguments(self, node: Node) -> list[str]:
+        """Names of a node's inputs."""
+        return [self.name(self.program.nodes[i]) for i in node.inputs]
+
+    def emit(self, node: Node) -> str:
         """Emit one node of the program."""
+        if node.op in ("input", "hint"):
+            return self.source(node)
+        return self.operation(node, self.arguments(node))
+
+    def operation(self, node: Node, args: list[str]) -> str:  # noqa: PLR0911, PLR0912 - one case an op
+        """Emit a node that is computed from ``args``."""
         out = self.name(node)
-        args = [self.name(self.program.nodes[i]) for i in node.inputs]
         match node.op:
-            case "input" | "hint":
-                return self.source(node)
             case "const":
                 return self.op("Identity", [self.constant(self.program.constants[node.id])], out)
             case "add" | "sub" | "mul":
@@ -95,6 +107,14 @@ class Emitter(ABC):
             case "sum":
                 axes = self.indices(node.attr("axes"))
                 return self.op("ReduceSum", [*args, axes], out, keepdims=int(node.attr("keepdims")))
+            case "gather":
+                return self.op(
+                    "Gather", [*args, self.indices(node.attr("indices"))], out, axis=node.attr("axis")
+                )
+            case "expand":
+                return self.op("Expand", [*args, self.indices(node.shape)], out)
+            case "conv":
+                return emit_convolution(self, node, *args)
         raise AssertionError(f"lowering bug: unknown op {node.op}")
 
     def model(

@@ -7,24 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from fedproof.errors import CallerError
+from fedproof.lowering.hints import HINTS
 from fedproof.lowering.ir import IntArray, Node, Program
-
-
-def div_round(x: IntArray, q: int) -> IntArray:
-    """``x / 2**q`` rounded half up (towards +infinity at ties)."""
-    return (x + (1 << (q - 1))) >> q
-
-
-def honest_hint(node: Node, x: IntArray) -> IntArray:
-    """Return what an honest prover supplies for a hint of ``x``."""
-    kind = node.attr("kind")
-    if kind == "div_round":
-        return div_round(x, int(node.attr("q")))
-    if kind == "positive":
-        return (x > 0).astype(np.int64)
-    if kind == "high_limb":
-        return x >> np.int64(node.attr("q"))
-    raise AssertionError(f"lowering bug: unknown hint {kind}")
+from fedproof.lowering.windows import convolve
 
 
 def apply(p: Program, node: Node, args: list[IntArray]) -> IntArray:  # noqa: PLR0911, PLR0912 - one case an op
@@ -56,8 +41,14 @@ def apply(p: Program, node: Node, args: list[IntArray]) -> IntArray:  # noqa: PL
             return np.concatenate(args, axis=node.attr("axis"))
         case "sum":
             return np.asarray(args[0].sum(axis=node.attr("axes"), keepdims=node.attr("keepdims")))
+        case "gather":
+            return np.take(args[0], node.attr("indices"), axis=node.attr("axis"))
+        case "expand":
+            return np.broadcast_to(args[0], node.shape).copy()
+        case "conv":
+            return convolve(node, args[0], args[1])
         case "hint":
-            return honest_hint(node, args[0])
+            return HINTS[node.attr("kind")].honest(node, args)
     raise AssertionError(f"lowering bug: unknown op {node.op}")
 
 
@@ -85,6 +76,13 @@ def evaluate(p: Program, inputs: Mapping[str, IntArray], *, check: bool = True) 
                     f"[{-c.offset}, {2**p.table_bits - c.offset}); {bad.size} of {x.size} elements are",
                     hint="a smaller learning rate, smaller inputs or a wider range for this tensor",
                 )
+        for e in p.equations:
+            # Modulo 2**64, which is how int64 wraps: enough to notice a wrong hint.
+            total = np.full(values[e.terms[0][1]].shape, e.constant % 2**64, dtype=np.uint64)
+            for coefficient, i in e.terms:
+                total += np.uint64(coefficient % 2**64) * values[i].astype(np.uint64)
+            if total.any():
+                raise AssertionError(f"lowering bug: honest values break the equation {e.label}")
     return values
 
 

@@ -1,6 +1,6 @@
-"""Gadgets: what the prover supplies, and the checks that leave it no choice.
+"""Gadgets: what the prover supplies, and the claims that leave it no choice.
 
-Each docstring says what a prover could do if a check were missing; tests/attacks forges exactly that.
+Each docstring says what a prover could do if a claim were missing; tests/attacks forges exactly that.
 """
 
 from __future__ import annotations
@@ -14,64 +14,106 @@ from fedproof.errors import CallerError
 from fedproof.lowering.ir import MAX_BOUND, IntArray, Node, Program
 
 
-def range_check(p: Program, x: Node, offset: int, bits: int, label: str) -> None:
-    """Demand ``0 <= x + offset < 2**bits``, elementwise.
+def limbs(bits: int, table: int) -> int:
+    """Table lookups that ``bits`` bits take."""
+    return -(-bits // table)
 
-    With w the table width: one lookup for bits = w; for fewer bits a second lookup of the value shifted
-    to the top of the table; for more, a high limb from the prover, checked in turn, and the low limb in
-    the table. Without the second lookup a value up to 2**w would pass; without the check on the
-    high limb it could be a fraction, and so could x.
+
+def signed(p: Program, x: Node, bits: int, label: str) -> int:
+    """Demand that ``x`` is an integer of at least ``bits`` bits, signed; return the width proven.
+
+    The width is ``bits`` rounded up to whole lookups: what the value is, another claim says, this one
+    says that it is an integer and small. With w the table width: one lookup up to w bits; for more,
+    limbs of w bits from the prover, and the equation that they make up x. Without the lookup of a limb
+    it could be a fraction, and so could x; without the equation the limbs are anybody's.
     """
     w = p.table_bits
-    if bits <= w:
-        p.check(x, offset, label)
-        if bits < w:
-            p.check(x, offset + 2**w - 2**bits, f"{label} top")
-        return
-    if offset % 2**w:
-        raise AssertionError(f"lowering bug: offset {offset} of {label} is no multiple of the table")
-    high = p.hint("high_limb", x, x.shape, x.scale, 2 ** (bits - w), f"{label} limb", q=w)
-    range_check(p, high, offset >> w, bits - w, f"{label} high")
-    p.check(p.sub(x, p.times(high, 2**w)), 0, f"{label} low")
+    n = limbs(bits, w)
+    half = 2 ** (n * w - 1)
+    if n == 1:
+        p.check(x, half, label)
+        return w
+    parts = [_limb(p, x, f"{label} limb {i}", offset=half, shift=w * i) for i in range(n)]
+    p.equate([(1, x), *((-(2 ** (w * i)), part) for i, part in enumerate(parts))], half, f"{label} limbs")
+    return n * w
+
+
+def _limb(
+    p: Program, x: Node, label: str, *, offset: int, shift: int, modulus: int = 0, pad: int = 0
+) -> Node:
+    w = p.table_bits
+    part = p.hint(
+        "limb", x, x.shape, 0, 2**w, label, offset=offset, modulus=modulus, pad=pad, shift=shift, width=w
+    )
+    p.check(part, 0, label)
+    return part
 
 
 def rescale(p: Program, x: Node, q: int, bits: int, label: str, *, ranged: bool = True) -> Node:
-    """``x / 2**q`` rounded half up, at scale ``x.scale - q``, as a signed integer of ``bits`` bits.
+    """``x / 2**q`` rounded half up, at scale ``x.scale - q``, as a signed integer of at least ``bits`` bits.
 
-    The exact division of the design: the prover supplies d, the circuit computes the remainder
-    rho = x + 2**(q-1) - 2**q * d and demands 0 <= rho < 2**q, and -2**(bits-1) <= d < 2**(bits-1).
-    Without the check on d any rho in range gives a fraction d; without the one on rho, any d in range.
-    ``ranged=False`` leaves the check on d to the caller, whose own check must imply it.
+    The exact division: the prover supplies d and the remainder rho = x + 2**(q-1) - 2**q * d in limbs
+    of w bits; an equation ties them, lookups prove 0 <= rho < 2**q and that d is an integer. Where q is
+    no multiple of w the equation is multiplied by 2**pad, so that the highest limb fills the table: x
+    and d are integers, hence the left side is a multiple of 2**pad, and nothing in between can pass.
+    Without the check on d any rho in range gives a fraction d; without one on a limb, any d in range.
+    ``ranged=False`` leaves the claim on d to the caller, whose own must imply it.
     """
     if q <= 0:
         exact = p.times(x, 2**-q, x.scale - q)
         if ranged:
-            range_check(p, exact, 2 ** (bits - 1), bits, f"{label} range")
+            exact = commit(p, exact, label)
+            signed(p, exact, bits, f"{label} range")
         return exact
-    # What another check leaves unproven until then may be as large as that check allows: a rectifier's
-    # goes up to the wider of the range and the table, without a sign bit.
-    bound = 2 ** (bits - 1) if ranged else 2 ** max(bits, p.table_bits)
-    d = p.hint("div_round", x, x.shape, x.scale - q, bound, label, q=q)
-    rho = p.sub(x, p.times(d, 2**q, x.scale))
-    range_check(p, rho, 2 ** (q - 1), q, f"{label} remainder")
+    w = p.table_bits
+    proven = limbs(bits, w) * w
+    # What a rectifier proves later is bounded by its own check, which has no sign bit.
+    d = p.hint("div_round", x, x.shape, x.scale - q, 2 ** (proven - 1 if ranged else proven), label, q=q)
+    n = limbs(q, w)
+    pad, half = n * w - q, 2 ** (q - 1)
+    rest = [
+        _limb(p, x, f"{label} remainder {i}", offset=half, modulus=q, pad=pad, shift=w * i) for i in range(n)
+    ]
+    terms = [(2**pad, x), (-(2 ** (q + pad)), d), *((-(2 ** (w * i)), r) for i, r in enumerate(rest))]
+    p.equate(terms, half << pad, f"{label} remainder")
     if ranged:
-        range_check(p, d, 2 ** (bits - 1), bits, f"{label} range")
+        signed(p, d, bits, f"{label} range")
     return d
 
 
-def rectify(p: Program, x: Node, bits: int, label: str) -> tuple[Node, Node]:
-    """``(m, a)``: the mask m = 1 where x > 0, else 0, and a = m * x = max(x, 0). Proves |x| <= 2**bits.
+def commit(p: Program, x: Node, label: str) -> Node:
+    """Return ``x`` as a committed tensor: the prover supplies it, an equation says that it is x.
 
-    The prover supplies m; the circuit demands m in {0, 1} and 0 <= 2a - m - x < 2**bits, which is
-    x - 1 where m = 1 and -x where m = 0. Without the first check m could be another solution of the
-    second; without the second, either bit. At x = 0 only m = 0 passes, as in torch. x is proven to
-    be an integer in passing (it is the checked value or its negative, plus m), so a caller need not.
+    Worth it where x is expensive to compute in the circuit, a matrix product say: an equation costs a sum.
+    Without the equation it is any tensor.
+    """
+    if x.op == "hint":
+        return x
+    y = p.hint("exact", x, x.shape, x.scale, x.bound, f"{label} value")
+    p.equate([(1, x), (-1, y)], 0, f"{label} value")
+    return y
+
+
+def bit(p: Program, m: Node, label: str) -> None:
+    """Demand that every element of ``m`` is 0 or 1: m*m = m. Without it m is any number."""
+    p.equate([(1, p.mul(m, m)), (-1, p.restate(m, 0))], 0, f"{label} bit")
+
+
+def rectify(p: Program, x: Node, label: str) -> tuple[Node, Node]:
+    """``(m, a)``: the mask m = 1 where x > 0, else 0, and a = m * x = max(x, 0). Proves |x| <= 2**w.
+
+    The prover supplies m and s = 2a - m - x, which is x - 1 where m = 1 and -x where m = 0; the circuit
+    demands that m is a bit, the equation, and 0 <= s < 2**w. Without the first m could be another
+    solution of the second; without the last, either bit. At x = 0 only m = 0 passes, as in torch. x is
+    proven to be an integer in passing (it is s or its negative, plus m), so a caller need not.
     """
     m = p.hint("positive", x, x.shape, 0, 1, label)
-    range_check(p, m, 0, 1, f"{label} bit")
+    bit(p, m, label)
     a = p.mul(m, x)
     side = p.sub(p.sub(p.times(a, 2), p.restate(m, x.scale)), x)
-    range_check(p, side, 0, bits, f"{label} side")
+    s = p.hint("exact", side, x.shape, x.scale, 2**p.table_bits, f"{label} side")
+    p.check(s, 0, f"{label} side")
+    p.equate([(1, s), (-2, a), (1, p.restate(m, x.scale)), (1, x)], 0, f"{label} side")
     return m, a
 
 

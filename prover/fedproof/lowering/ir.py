@@ -1,10 +1,10 @@
 """The integer program: what a float graph means once every number is an integer.
 
-A program is a list of nodes in single static assignment. A node's tensor holds integers; the real number
-it stands for is ``integer / 2**scale``. Ordinary nodes are linear or bilinear and exact. What is not
-(a division, a comparison) enters as a *hint*: a tensor the prover supplies, pinned down by *range checks*.
-The reference graph computes hints, the circuit graph reads them from a committed vector, and both agree
-because the checks leave one value only (docs/circuits.md has the argument for each gadget).
+A program is a list of nodes in single static assignment. A node's tensor holds integers; the real number it
+stands for is ``integer / 2**scale``. Ordinary nodes are linear or bilinear and exact. What is not (a
+division, a comparison) enters as a *hint*: a tensor the prover supplies, pinned down by *range checks* and
+*equations*. The reference graph computes hints, the circuit graph reads them from a committed vector, and
+both agree because the claims leave one value only (docs/arithmetic.md has the argument for each gadget).
 
 Every node carries ``bound``, a bound on the absolute value of its integers that follows from the declared
 ranges. It proves that int64 arithmetic does not overflow and that nothing wraps around in the field.
@@ -21,12 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedproof.errors import CallerError
+from fedproof.lowering.claims import Check, Equation, Slot
+from fedproof.lowering.table import FIRST
 
 IntArray = NDArray[np.int64]
 Shape = tuple[int, ...]
+#: Which input position each tap of each output position of a convolution reads; -1 for padding.
+Taps = tuple[tuple[int, ...], ...]
 
 #: int64 arithmetic of the reference must not overflow; the scalar field (254 bits) is far above it.
 MAX_BOUND = 2**62
+#: An equation over values below this cannot wrap around in the scalar field of 254 bits.
+FIELD_BOUND = 2**252
 
 
 @dataclass(frozen=True)
@@ -52,28 +58,6 @@ class Node:
         return prod(self.shape)
 
 
-@dataclass(frozen=True)
-class Check:
-    """The claim that every element of ``node``, plus ``offset``, lies in the table ``[0, 2**table_bits)``."""
-
-    node: int
-    offset: int
-    label: str
-
-
-@dataclass(frozen=True)
-class Slot:
-    """One committed vector of the circuit: the tensors it is made of, flat and in order, then its salt.
-
-    ``salt`` elements follow the tensors. They are free field elements unless a tensor of the
-    program ranges over them.
-    """
-
-    name: str
-    nodes: tuple[int, ...]
-    salt: int
-
-
 @dataclass
 class Program:
     """An integer program under construction, or complete.
@@ -84,6 +68,7 @@ class Program:
     table_bits: int
     nodes: list[Node] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
+    equations: list[Equation] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
     constants: dict[int, IntArray] = field(default_factory=dict)
     _interned: dict[Any, int] = field(default_factory=dict, repr=False)
@@ -137,14 +122,18 @@ class Program:
         return node
 
     def hint(
-        self, kind: str, x: Node, shape: Shape, scale: int, bound: int, label: str, **attrs: int
+        self,
+        kind: str,
+        inputs: Node | Sequence[Node],
+        shape: Shape,
+        scale: int,
+        bound: int,
+        label: str,
+        **attrs: object,
     ) -> Node:
-        """Return a tensor that the prover supplies, computed honestly as ``kind`` of ``x``.
-
-        Kinds: ``div_round`` (x / 2**q rounded half up), ``positive`` (1 where x > 0, else 0),
-        ``high_limb`` (x >> q).
-        """
-        return self._new("hint", (x,), shape, scale, bound, label, kind=kind, **attrs)
+        """Return a tensor that the prover supplies, honestly ``kind`` of ``inputs`` (hints.py)."""
+        given = (inputs,) if isinstance(inputs, Node) else tuple(inputs)
+        return self._new("hint", given, shape, scale, bound, label, kind=kind, **attrs)
 
     def add(self, a: Node, b: Node) -> Node:
         """``a + b``, broadcast; the scales must agree."""
@@ -174,11 +163,50 @@ class Program:
         return self._new("restate", (a,), a.shape, a.scale, a.bound, unique=("copy", number))
 
     def matmul(self, a: Node, b: Node) -> Node:
-        """Matrix product of two matrices; scales add."""
-        if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[1] != b.shape[0]:
+        """Matrix product over the last two axes, with equal axes before them; scales add."""
+        if len(a.shape) < 2 or a.shape[:-2] != b.shape[:-2] or a.shape[-1] != b.shape[-2]:
             raise CallerError(f"cannot multiply matrices of shapes {a.shape} and {b.shape}")
-        shape = (a.shape[0], b.shape[1])
-        return self._new("matmul", (a, b), shape, a.scale + b.scale, a.shape[1] * a.bound * b.bound)
+        shape = (*a.shape[:-1], b.shape[-1])
+        return self._new("matmul", (a, b), shape, a.scale + b.scale, a.shape[-1] * a.bound * b.bound)
+
+    def conv(self, x: Node, w: Node, rows: Taps, columns: Taps, groups: int = 1) -> Node:
+        """Convolution of ``x`` (N, C, H, W) with ``w`` (O, C/groups, K, L), any stride, padding or dilation.
+
+        ``rows[j][k]`` is the row of x that tap k of output row j reads, -1 for padding; likewise ``columns``.
+        Raises :class:`CallerError` where the shapes do not fit.
+        """
+        n, c, _, _ = x.shape
+        o, per_group, k, m = w.shape
+        if (
+            per_group * groups != c
+            or o % groups
+            or {len(t) for t in rows} != {k}
+            or {len(t) for t in columns} != {m}
+        ):
+            raise CallerError(f"cannot convolve {x.shape} with {w.shape} in {groups} groups")
+        bound = per_group * k * m * x.bound * w.bound
+        shape = (n, o, len(rows), len(columns))
+        return self._new(
+            "conv", (x, w), shape, x.scale + w.scale, bound, rows=rows, columns=columns, groups=groups
+        )
+
+    def gather(self, a: Node, axis: int, indices: tuple[int, ...]) -> Node:
+        """Elements at constant ``indices`` along one axis."""
+        n = a.shape[axis]
+        if not indices or not all(0 <= i < n for i in indices):
+            raise CallerError(f"cannot gather {indices} from axis {axis} of {a.shape}")
+        if indices == tuple(range(n)):
+            return a
+        shape = tuple(len(indices) if i == axis else m for i, m in enumerate(a.shape))
+        return self._new("gather", (a,), shape, a.scale, a.bound, axis=axis, indices=indices)
+
+    def expand(self, a: Node, shape: Shape) -> Node:
+        """Repeat along axes of length one, and along new axes before the first."""
+        if a.shape == shape:
+            return a
+        if tuple(np.broadcast_shapes(a.shape, shape)) != shape:
+            raise CallerError(f"cannot expand {a.shape} to {shape}")
+        return self._new("expand", (a,), shape, a.scale, a.bound)
 
     def transpose(self, a: Node, perm: tuple[int, ...]) -> Node:
         """Permute the axes."""
@@ -236,14 +264,23 @@ class Program:
         if claim not in self.checks:
             self.checks.append(claim)
 
-    def slot(self, name: str, nodes: Sequence[Node], salt: int) -> None:
+    def equate(self, terms: Sequence[tuple[int, Node]], constant: int, label: str) -> None:
+        """Demand ``sum(coefficient * node) + constant == 0``, elementwise. Scales are up to the caller."""
+        shapes = {node.shape for _, node in terms}
+        if len(shapes) != 1:
+            raise AssertionError(f"lowering bug: equation {label} over the shapes {shapes}")
+        if sum(abs(c) * node.bound for c, node in terms) + abs(constant) >= FIELD_BOUND:
+            raise CallerError(f"the equation of {label} could wrap around in the field")
+        self.equations.append(Equation(tuple((c, node.id) for c, node in terms), constant, label))
+
+    def slot(self, name: str, nodes: Sequence[Node], salt: int, *, shifted: bool = False) -> None:
         """Declare the next committed vector. A tensor has one place in all vectors."""
         taken = [i for s in self.slots for i in s.nodes]
         for i in (n.id for n in nodes):
             if i in taken:
                 raise AssertionError(f"lowering bug: tensor {i} has two places among the committed vectors")
             taken.append(i)
-        self.slots.append(Slot(name, tuple(n.id for n in nodes), salt))
+        self.slots.append(Slot(name, tuple(n.id for n in nodes), salt, shifted))
 
     # -- questions ----------------------------------------------------------------------------------
 
@@ -257,6 +294,25 @@ class Program:
         """Number of table lookups; also the circuit's one public instance."""
         return sum(self.nodes[c.node].size for c in self.checks)
 
+    @property
+    def challenged(self) -> bool:
+        """Whether the circuit needs a challenge, in a vector of its own after the slots."""
+        return bool(self.equations)
+
+    @property
+    def late_size(self) -> int:
+        """Length of the vector that is chosen after the others are committed to: the challenge."""
+        return 1 if self.challenged else 0
+
+    def shifts(self) -> dict[int, int]:
+        """By how much a committed tensor is stored shifted: so that its range check reads it as it stands."""
+        shiftable = {i for s in self.slots if s.shifted for i in s.nodes}
+        found: dict[int, int] = {}
+        for c in self.checks:
+            if c.node in shiftable:
+                found.setdefault(c.node, c.offset + FIRST)
+        return found
+
     def slot_size(self, slot: Slot) -> int:
         """Length of a committed vector, salt included."""
         return sum(self.nodes[i].size for i in slot.nodes) + slot.salt
@@ -265,6 +321,7 @@ class Program:
         """Return the same program without nodes that no check or slot depends on."""
         wanted: set[int] = set()
         stack = [c.node for c in self.checks] + [i for s in self.slots for i in s.nodes]
+        stack += [i for e in self.equations for _, i in e.terms]
         while stack:
             i = stack.pop()
             if i not in wanted:
@@ -277,7 +334,10 @@ class Program:
             inputs = tuple(new[i] for i in n.inputs)
             pruned.nodes.append(Node(k, n.op, inputs, n.attrs, n.shape, n.scale, n.bound, n.label))
         pruned.checks = [Check(new[c.node], c.offset, c.label) for c in self.checks]
-        pruned.slots = [Slot(s.name, tuple(new[i] for i in s.nodes), s.salt) for s in self.slots]
+        pruned.equations = [
+            Equation(tuple((k, new[i]) for k, i in e.terms), e.constant, e.label) for e in self.equations
+        ]
+        pruned.slots = [Slot(s.name, tuple(new[i] for i in s.nodes), s.salt, s.shifted) for s in self.slots]
         pruned.constants = {new[i]: v for i, v in self.constants.items() if i in new}
         return pruned
 

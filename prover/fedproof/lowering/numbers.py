@@ -14,12 +14,22 @@ class Numbers(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     table: int = Field(ge=2, le=20, description="width w of the lookup table: one lookup checks w bits")
-    weights: int = Field(ge=0, le=24, description="fractional bits of the model vector and of a step")
+    weights: int = Field(ge=0, le=48, description="fractional bits of the model vector and of a step")
     inputs: int = Field(ge=0, le=16, description="fractional bits of a sample")
     targets: int = Field(ge=0, le=16, description="fractional bits of a target")
     activations: int = Field(ge=0, le=24, description="fractional bits kept in the forward pass")
     gradients: int = Field(ge=0, le=32, description="fractional bits kept in the backward pass")
-    range: int = Field(ge=2, le=40, description="width of a rescaled value, sign and integer part included")
-    step: int = Field(ge=2, le=24, description="width of an element of a step: its clip range, sign included")
+    range: int = Field(
+        default=2,
+        ge=2,
+        le=40,
+        description="least width of a rescaled value; it has whole lookups at any rate",
+    )
+    step: int = Field(
+        default=2,
+        ge=2,
+        le=40,
+        description="least width of an element of a step that is rounded to the weights",
+    )
     constants: int = Field(default=12, ge=1, le=24, description="significant bits of a constant factor")
-    model: int = Field(default=32, ge=2, le=48, description="width within which the model vector stays")
+    model: int = Field(default=40, ge=2, le=60, description="width within which the model vector stays")

@@ -8,7 +8,7 @@ from fedproof.chain.circuit_verifiers import verifier_spec
 from fedproof.chain.hub import HubClient
 from fedproof.chain.solidity import compile_verifier
 from fedproof.chain.vka import vka_digest
-from fedproof.circuits import AverageSpec, max_steps
+from fedproof.circuits import AverageSpec
 from fedproof.circuits.store import Circuit
 from fedproof.errors import CallerError, InvalidProof
 from fedproof.rounds.vectors import training_spec
@@ -58,8 +58,8 @@ def check_registration(hub: HubClient, model_id: bytes, training: Circuit, avera
         "bits of the weights": (config.weight_bits, spec.table),
     }
     wrong = [f"{name} is {has}, not {ours}" for name, (has, ours) in facts.items() if has != ours]
-    if config.max_steps > max_steps(numbers, spec):
-        wrong.append(f"{config.max_steps} steps are allowed, an average holds {max_steps(numbers, spec)}")
+    if config.max_steps > spec.steps:
+        wrong.append(f"{config.max_steps} steps are allowed, an average holds {spec.steps}")
     wrong += _adapter_differences(hub, config.step_verifier, training)
     wrong += _adapter_differences(hub, config.aggregate_verifier, average)
     if wrong:

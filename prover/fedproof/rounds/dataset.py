@@ -17,7 +17,7 @@ from fedproof.circuits.witness import random_salt
 from fedproof.commitments import Commitment, Point
 from fedproof.errors import CallerError
 from fedproof.files import write_whole
-from fedproof.lowering import quantize
+from fedproof.lowering import batch_shift, quantize
 from fedproof.lowering.ir import IntArray
 from fedproof.rounds.vectors import Floats, check_finite, training_spec
 
@@ -26,12 +26,14 @@ from fedproof.rounds.vectors import Floats, check_finite, training_spec
 class Batch:
     """One batch in the circuit's integers, with the salt of its commitment.
 
-    ``x`` (B, *sample) and ``y`` (B, *target) int64; ``salt`` uniform field elements, secret as the data are.
+    ``x`` (B, *sample) and ``y`` (B, *target) int64; ``salt`` uniform field elements, secret as the data are;
+    ``shift`` is what a committed element is larger by than its value.
     """
 
     x: IntArray
     y: IntArray
     salt: tuple[int, ...]
+    shift: int
 
     @classmethod
     def from_floats(cls, circuit: Circuit, x: Floats, y: Floats) -> Batch:
@@ -43,12 +45,12 @@ class Batch:
         ys = check_finite("y", y, (spec.batch, *spec.target), half / 2**n.targets)
         salt = random_salt(circuit.manifest.slot("batch").salt)
         x_ints, y_ints = quantize(xs, n.inputs, "x"), quantize(ys, n.targets, "y")
-        return cls(_in_range(x_ints, n.table), _in_range(y_ints, n.table), tuple(salt))
+        return cls(_in_range(x_ints, n.table), _in_range(y_ints, n.table), tuple(salt), batch_shift(n))
 
     @property
     def vector(self) -> list[int]:
-        """The committed vector: x, y, salt."""
-        return [*map(int, self.x.ravel()), *map(int, self.y.ravel()), *self.salt]
+        """The committed vector: x, y, both shifted to the rows of the lookup table, and the salt."""
+        return [*(self.x.ravel() + self.shift).tolist(), *(self.y.ravel() + self.shift).tolist(), *self.salt]
 
 
 def _in_range(values: IntArray, bits: int) -> IntArray:
@@ -143,4 +145,4 @@ def _stored(circuit: Circuit, batch: dict[str, Any]) -> Batch:
     spec = training_spec(circuit)
     x = np.array(batch["x"], dtype=np.int64).reshape(spec.batch, *spec.sample)
     y = np.array(batch["y"], dtype=np.int64).reshape(spec.batch, *spec.target)
-    return Batch(x, y, tuple(int(s, 16) for s in batch["salt"]))
+    return Batch(x, y, tuple(int(s, 16) for s in batch["salt"]), batch_shift(spec.numbers))

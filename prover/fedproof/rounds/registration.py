@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fedproof.chain.client import Receipt
 from fedproof.chain.deployment import Deployment
 from fedproof.chain.hub import HubClient, ModelConfig
-from fedproof.circuits import AverageSpec, max_steps
+from fedproof.circuits import AverageSpec
 from fedproof.circuits.store import Circuit
 from fedproof.errors import CallerError
 from fedproof.rounds.vectors import ModelVector, training_spec
@@ -37,9 +37,6 @@ def model_config(
         if circuit.name not in deployment.verifiers:
             known = ", ".join(sorted(deployment.verifiers)) or "none"
             raise CallerError(f"no verifier of {circuit.name!r} is deployed", hint=f"deployed: {known}")
-    steps = max_steps(training_spec(training), spec)
-    if steps < 1:
-        raise CallerError(f"an average of {spec.table} bits cannot hold a step of {training.name!r}")
     committer = training.committer
     vector = genesis.vector
     return ModelConfig(
@@ -55,7 +52,7 @@ def model_config(
         weight_bits=spec.table,
         min_trainers=min_trainers,
         max_trainers=min(1000, 2**spec.table),
-        max_steps=steps,
+        max_steps=spec.steps,
         commit_period=period_s,
         submit_period=period_s,
         finalize_period=period_s,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fedproof.chain.client import Receipt
-from fedproof.chain.digests import commit_digest
+from fedproof.chain.digests import commit_digest, step_context
 from fedproof.chain.hub import HubClient, StepProof
 from fedproof.circuits.store import Circuit
 from fedproof.errors import CallerError, FedproofError, TerminalError
@@ -104,15 +104,18 @@ class TrainerSession:
     def prove(self, round_number: int, work: TrainerRound, index: int) -> Proof:
         """Prove one step, or return the proof that is there."""
         path = self._path(round_number, f"step{index}.proof.json")
+        context = step_context(self.model_id, round_number, self.address)
         try:
             proof = Proof.load(path)
-            current = proof.key == self.circuit.manifest.key and proof.commitments[2] == work.steps[
-                index
-            ].commitment("step")
+            current = (
+                proof.key == self.circuit.manifest.key
+                and proof.context == context.hex()
+                and proof.commitments[2] == work.steps[index].commitment("step")
+            )
         except FedproofError:
             current = False
         if not current:
-            proof = prove_step(work.steps[index], self.prover)
+            proof = prove_step(work.steps[index], self.prover, context)
             proof.save(path)
         if len(work.proofs) == index:
             work.proofs.append(proof)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedproof.circuits.store import Circuit
-from fedproof.circuits.witness import random_salt, random_small, slot_vectors
-from fedproof.commitments import Commitment
+from fedproof.circuits.witness import late_vectors, random_salt, random_small, slot_vectors
+from fedproof.commitments import NO_CONTEXT, Commitment
 from fedproof.errors import InvalidProof
 from fedproof.lowering import evaluate, salt_length
 from fedproof.lowering.ir import IntArray
@@ -67,12 +67,12 @@ class Trainer:
         :class:`CallerError` for a wrong shape, NaN, or a value some tensor cannot hold, naming the element.
         """
         batch = x if isinstance(x, Batch) else Batch.from_floats(self.circuit, x, np.asarray(y))
-        step_bits = self.spec.numbers.step
+        table = self.spec.numbers.table
         inputs = {
             "model": self.model.parameters,
             "x": batch.x,
             "y": batch.y,
-            "step_salt": random_small(salt_length(step_bits), step_bits),
+            "step_salt": random_small(salt_length(table), table),
         }
         values = evaluate(self.circuit.program, inputs)
         salts = {
@@ -91,18 +91,23 @@ class Trainer:
         """The update so far (D + S,): the sum of minus the steps."""
         return self.model.vector - self.start.vector
 
-    def prove(self, step: PreparedStep) -> Proof:
+    def prove(self, step: PreparedStep, context: bytes = NO_CONTEXT) -> Proof:
         """Prove a step; see :func:`prove_step`."""
-        return prove_step(step, self.prover)
+        return prove_step(step, self.prover, context)
 
 
-def prove_step(step: PreparedStep, prover: Prover | None = None) -> Proof:
-    """Prove a prepared step. Raises :class:`ProverKilled` (retryable) if the prover died."""
+def prove_step(step: PreparedStep, prover: Prover | None = None, context: bytes = NO_CONTEXT) -> Proof:
+    """Prove a prepared step for ``context``: a hub takes it from one trainer in one round of one model.
+
+    Raises :class:`ProverKilled` (retryable) if the prover died.
+    """
     circuit = step.circuit
-    run = (prover or CpuProver()).prove(circuit.folder, circuit.srs.path, step.slots)
-    proof = Proof.of(circuit, run)
+    committed = [circuit.committer.full(slot) for slot in step.slots]
+    late = late_vectors(circuit.program, committed, context)
+    run = (prover or CpuProver()).prove(circuit.folder, circuit.srs.path, [*step.slots, *late])
+    proof = Proof.of(circuit, run, context)
     # A proof that commits to something else would be refused by the hub after gas was paid for it.
-    for slot, found in zip(circuit.manifest.slots, proof.commitments, strict=True):
-        if found != step.commitment(slot.name):
+    for slot, ours, found in zip(circuit.manifest.slots, committed, proof.commitments, strict=False):
+        if found != ours:
             raise InvalidProof(f"the proof commits to another {slot.name} vector than that of the step taken")
     return proof

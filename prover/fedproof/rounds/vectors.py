@@ -68,16 +68,16 @@ class ModelVector:
         """Quantise a flat parameter vector (D,) for a training circuit; the salt is drawn at random."""
         numbers = training_spec(circuit).numbers
         length = circuit.manifest.slot("model").length
-        salts = salt_length(numbers.step)
+        salts = salt_length(numbers.table)
         limit = 2.0 ** (numbers.model - 1 - numbers.weights)
         theta = check_finite("the model", theta, (length - salts,), limit)
-        return cls(quantize(theta, numbers.weights), random_small(salts, numbers.step), numbers.weights)
+        return cls(quantize(theta, numbers.weights), random_small(salts, numbers.table), numbers.weights)
 
     @classmethod
     def from_vector(cls, circuit: Circuit, vector: IntArray) -> ModelVector:
         """Split a committed vector (D + S,) into parameters and salt."""
         numbers = training_spec(circuit).numbers
-        salts = salt_length(numbers.step)
+        salts = salt_length(numbers.table)
         length = circuit.manifest.slot("model").length
         vector = np.asarray(vector, dtype=np.int64)
         if vector.shape != (length,):

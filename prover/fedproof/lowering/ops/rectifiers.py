@@ -13,8 +13,7 @@ from fedproof.lowering.ir import Node
 def _rectified(ctx: Context, x: Node, label: str) -> tuple[Node, Node]:
     # The rectifier's own check proves the range of its argument, so the rescale need not.
     x = ctx.narrow(x, f"{label} argument", ranged=False)
-    bits = max(ctx.numbers.range, ctx.program.table_bits)
-    m, a = rectify(ctx.program, x, bits, label)
+    m, a = rectify(ctx.program, x, label)
     ctx.masks[a.id] = m
     return m, a
 

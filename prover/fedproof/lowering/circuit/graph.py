@@ -1,0 +1,132 @@
+"""The circuit graph: the program over the field, for ezkl at scale 0.
+
+Inputs are the committed vectors (slots); declared inputs and hints are parts of them. All range checks
+become one lookup: the checked tensors, shifted into place, go through a table op that maps the range to 1
+and anything else in the table to 0. All equations become one sum: equation j, element i, with the weight
+r**((j+1)*2**b + i). The number of good lookups plus that sum is the first public output, a known number;
+the challenge r is the other. The lookups do not depend on r and every weight has r as a factor, so both
+must be right, but for a chance of one in 2**200.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+import fedproof.lowering.circuit.convolution  # noqa: F401 - registers its rule
+from fedproof.lowering.circuit.contraction import Term
+from fedproof.lowering.circuit.covector import Covector
+from fedproof.lowering.circuit.pairing import Pairing
+from fedproof.lowering.circuit.powers import CHALLENGE, LATE
+from fedproof.lowering.emit import FLOAT
+from fedproof.lowering.ir import IntArray, Node, Program, Shape
+from fedproof.lowering.table import FIRST, exponent
+
+LOOKUPS = "lookups"
+
+
+class CircuitEmitter(Pairing):
+    """Writes the claims of a program."""
+
+    def lookups(self) -> str:
+        """Emit all range checks; return the name of their sum, of shape (1,)."""
+        parts: list[str] = []
+        for check in self.program.checks:
+            node = self.program.nodes[check.node]
+            cells = self.cells(node)
+            excess = check.offset + FIRST - cells.shift
+            flat = self.reshape(cells.name, (node.size,))
+            if excess:
+                flat = self.with_constants("Add", flat, (node.size,), np.full(node.size, excess))
+            parts.append(flat)
+        joined = self.op("Concat", parts, "checked", axis=0) if len(parts) > 1 else parts[0]
+        power = numpy_helper.from_array(
+            np.array(exponent(self.program.table_bits), dtype=np.float32), "exponent"
+        )
+        self.initializers[power.name] = power
+        table = self.op("Pow", [joined, power.name], "looked_up")
+        return self.op("ReduceSum", [table, self.indices([0])], self.fresh("lookups"), keepdims=1)
+
+    def residual(self) -> str:
+        """Emit all equations; return the name of their weighted sum, of shape (1,)."""
+        nodes = self.program.nodes
+        largest = max(nodes[e.terms[0][1]].size for e in self.program.equations)
+        stride = 1 << largest.bit_length()
+        weights = self.geometric(stride, len(self.program.equations) + 1)
+        terms: list[tuple[int, Term]] = []
+        for j, equation in enumerate(self.program.equations):
+            t = Covector.row_major(nodes[equation.terms[0][1]].shape)
+            for coefficient, i in equation.terms:
+                terms += [(j, term) for term in self.pair(nodes[i], t.times(coefficient))]
+            if equation.constant:
+                totals = tuple(self.total(v) for v in t.axes if v.n > 1)
+                terms.append((j, (equation.constant, totals or (self.one(),))))
+        return self._weighted(terms, weights)
+
+    def _weighted(self, terms: list[tuple[int, Term]], weights: str) -> str:
+        scalars = [self._product(factors) for _, (_, factors) in terms]
+        column = self.joined(scalars, len(scalars))
+        # float32 holds powers of two of any size; what it cannot hold is split by :meth:`numbers`' refusal.
+        coefficients = np.array([c for _, (c, _) in terms], dtype=object)
+        scaled = self._scaled(column, coefficients)
+        by_equation = self.take(weights, np.array([j + 1 for j, _ in terms]))
+        n = len(terms)
+        row, upright = self.reshape(scaled, (1, n)), self.reshape(by_equation, (n, 1))
+        return self.reshape(self.op("MatMul", [row, upright], self.fresh("residual")), (1,))
+
+    def _product(self, factors: tuple[str, ...]) -> str:
+        name = factors[0]
+        for other in factors[1:]:
+            name = self.op("Mul", [name, other], self.fresh("product"))
+        return name
+
+    def _scaled(self, column: str, coefficients: IntArray) -> str:
+        """Multiply by integers of any size: odd part and power of two are separate constants."""
+        n = len(coefficients)
+        odd, exponents = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+        for i, c in enumerate(coefficients):
+            e = (int(c) & -int(c)).bit_length() - 1
+            odd[i], exponents[i] = int(c) >> e, e
+        result = self.with_constants("Mul", column, (n,), odd)
+        while exponents.any():
+            step = np.minimum(exponents, 40)
+            result = self.with_constants("Mul", result, (n,), np.int64(1) << step)
+            exponents = exponents - step
+        return result
+
+
+def exposed(program: Program) -> list[Node]:
+    """Return the nodes whose values the circuit holds in cells that a test can look at."""
+    return [n for n in program.nodes if n.op not in {"restate", "const"}]
+
+
+def circuit_graph(program: Program, *, expose: bool = False) -> onnx.ModelProto:
+    """Return the ONNX graph that ezkl compiles: one input a slot, then the challenge's.
+
+    Its outputs are the number of lookups and the challenge. ``expose`` adds the values of the tensors of
+    :func:`exposed`, for tests that compare them with the reference.
+    """
+    emitter = CircuitEmitter(program)
+    total = emitter.lookups()
+    names = [LOOKUPS]
+    if program.challenged:
+        emitter.op("Add", [total, emitter.residual()], LOOKUPS)
+        emitter.op("Identity", [emitter.challenge()], CHALLENGE)
+        names.append(CHALLENGE)
+    else:
+        emitter.op("Identity", [total], LOOKUPS)
+    inputs: list[tuple[str, Shape]] = [(s.name, (program.slot_size(s),)) for s in program.slots]
+    if program.challenged:
+        inputs.append((LATE, (program.late_size,)))
+    outputs: list[tuple[str, Shape]] = [(name, (1,)) for name in names]
+    if expose:
+        outputs += [(emitter.values(n), n.shape) for n in exposed(program)]
+    if program.challenged:
+        head = emitter.constant_pool()
+        emitter.nodes = head + emitter.nodes
+    return emitter.model(
+        "circuit",
+        [helper.make_tensor_value_info(name, FLOAT, shape) for name, shape in inputs],
+        [helper.make_tensor_value_info(name, FLOAT, shape) for name, shape in outputs],
+    )
