@@ -29,6 +29,24 @@ class Equation:
 
 
 @dataclass(frozen=True)
+class FunctionTable:
+    """A function of integers from ``first`` on: x maps to ``values[x - first]``."""
+
+    name: str
+    first: int
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FunctionLookup:
+    """The claim that every element of ``y`` is what table number ``table`` maps that of ``x`` to."""
+
+    x: int
+    y: int
+    table: int
+
+
+@dataclass(frozen=True)
 class Slot:
     """One committed vector of the circuit: the tensors it is made of, flat and in order, then its salt.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import TensorProto
 
+from fedproof.errors import CallerError
 from fedproof.lowering.ir import IntArray, Node
 
 if TYPE_CHECKING:
@@ -116,6 +117,44 @@ def _positive(node: Node, args: list[IntArray]) -> IntArray:
     """1 where x > 0, else 0."""
     del node
     return (args[0] > 0).astype(np.int64)
+
+
+def _emit_table(e: Emitter, node: Node, args: list[str], out: str) -> str:
+    row = e.op("Sub", [args[0], e.constant(np.array(node.attr("first")))], f"{out}_row")
+    return e.op("Gather", [e.constant(np.array(node.attr("values"))), row], out, axis=0)
+
+
+@hint_kind("table", _emit_table)
+def _table(node: Node, args: list[IntArray]) -> IntArray:
+    """What a table maps x to."""
+    values = np.array(node.attr("values"), dtype=np.int64)
+    rows = args[0] - node.attr("first")
+    bad = np.flatnonzero((rows < 0) | (rows >= len(values)))
+    if bad.size:
+        last = node.attr("first") + len(values)
+        raise CallerError(
+            f"{node.label}: element {bad[0]} of its argument is {int(args[0].ravel()[bad[0]])}, outside "
+            f"[{node.attr('first')}, {last}); {bad.size} of {rows.size} elements are",
+            hint="a smaller learning rate, fewer fractional bits of activations, or a wider table",
+        )
+    result: IntArray = values[rows]
+    return result
+
+
+def _emit_count(e: Emitter, node: Node, args: list[str], out: str) -> str:
+    column = [e.op("Reshape", [x, e.indices((-1, 1))], f"{out}_{i}") for i, x in enumerate(args)]
+    joined = e.op("Concat", column, f"{out}_all", axis=0) if len(column) > 1 else column[0]
+    rows = e.constant(np.arange(node.shape[0]) + node.attr("first"))
+    equal = e.op("Equal", [joined, rows], f"{out}_equal")
+    number = e.op("Cast", [equal], f"{out}_number", to=TensorProto.INT64)
+    return e.op("ReduceSum", [number, e.indices([0])], out, keepdims=0)
+
+
+@hint_kind("count", _emit_count)
+def _count(node: Node, args: list[IntArray]) -> IntArray:
+    """How often each row is looked up."""
+    rows = np.concatenate([x.ravel() for x in args]) - node.attr("first")
+    return np.bincount(rows, minlength=node.shape[0]).astype(np.int64)
 
 
 def _emit_exact(e: Emitter, node: Node, args: list[str], out: str) -> str:

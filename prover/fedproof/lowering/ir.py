@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedproof.errors import CallerError
-from fedproof.lowering.claims import Check, Equation, Slot
+from fedproof.lowering.claims import Check, Equation, FunctionLookup, FunctionTable, Slot
 from fedproof.lowering.table import FIRST
 
 IntArray = NDArray[np.int64]
@@ -69,6 +69,10 @@ class Program:
     nodes: list[Node] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     equations: list[Equation] = field(default_factory=list)
+    tables: list[FunctionTable] = field(default_factory=list)
+    functions: list[FunctionLookup] = field(default_factory=list)
+    #: For each table the hint that says how often each entry is looked up.
+    counts: list[int] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
     constants: dict[int, IntArray] = field(default_factory=dict)
     _interned: dict[Any, int] = field(default_factory=dict, repr=False)
@@ -273,6 +277,25 @@ class Program:
             raise CallerError(f"the equation of {label} could wrap around in the field")
         self.equations.append(Equation(tuple((c, node.id) for c, node in terms), constant, label))
 
+    def function(self, x: Node, table: FunctionTable, scale: int) -> Node:
+        """``table`` of every element of ``x``, at ``scale``: one claim proves x to be in its domain, too."""
+        if table not in self.tables:
+            self.tables.append(table)
+        bound = max(abs(v) for v in table.values)
+        y = self.hint("table", x, x.shape, scale, bound, table.name, first=table.first, values=table.values)
+        claim = FunctionLookup(x.id, y.id, self.tables.index(table))
+        if claim not in self.functions:
+            self.functions.append(claim)
+        return y
+
+    def count_lookups(self) -> None:
+        """Add the hints that say how often each table's entries are looked up: after the last lookup."""
+        for i, table in enumerate(self.tables):
+            inputs = [self.nodes[f.x] for f in self.functions if f.table == i]
+            shape, most = (len(table.values),), sum(x.size for x in inputs)
+            hint = self.hint("count", inputs, shape, 0, most, f"{table.name} counts", first=table.first)
+            self.counts.append(hint.id)
+
     def slot(self, name: str, nodes: Sequence[Node], salt: int, *, shifted: bool = False) -> None:
         """Declare the next committed vector. A tensor has one place in all vectors."""
         taken = [i for s in self.slots for i in s.nodes]
@@ -297,7 +320,7 @@ class Program:
     @property
     def challenged(self) -> bool:
         """Whether the circuit needs a challenge, in a vector of its own after the slots."""
-        return bool(self.equations)
+        return bool(self.equations or self.functions)
 
     @property
     def late_size(self) -> int:
@@ -322,6 +345,7 @@ class Program:
         wanted: set[int] = set()
         stack = [c.node for c in self.checks] + [i for s in self.slots for i in s.nodes]
         stack += [i for e in self.equations for _, i in e.terms]
+        stack += [i for f in self.functions for i in (f.x, f.y)] + self.counts
         while stack:
             i = stack.pop()
             if i not in wanted:
@@ -337,6 +361,9 @@ class Program:
         pruned.equations = [
             Equation(tuple((k, new[i]) for k, i in e.terms), e.constant, e.label) for e in self.equations
         ]
+        pruned.tables = list(self.tables)
+        pruned.functions = [FunctionLookup(new[f.x], new[f.y], f.table) for f in self.functions]
+        pruned.counts = [new[i] for i in self.counts]
         pruned.slots = [Slot(s.name, tuple(new[i] for i in s.nodes), s.salt, s.shifted) for s in self.slots]
         pruned.constants = {new[i]: v for i, v in self.constants.items() if i in new}
         return pruned

@@ -53,6 +53,7 @@ def training_program(graph: onnx.GraphProto, numbers: Numbers) -> Program:
             parts[i] = p.copy(part, i)
     step = [_at_weights(ctx, part, f"step {i}") for i, part in enumerate(parts)]
     signed(p, salt, numbers.table, "step salt range")
+    p.count_lookups()
     p.slot("model", [model], salts)
     p.slot("batch", [x, y], 1, shifted=True)
     p.slot("step", [*step, salt], 0)

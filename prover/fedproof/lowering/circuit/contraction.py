@@ -42,7 +42,7 @@ class Contractions(Powers):
 
     def __init__(self, program: Program) -> None:
         super().__init__(program)
-        self._contracted: dict[tuple[str, int, Vector], Cells] = {}
+        self._contracted: dict[tuple[Cells, int, Vector], Cells] = {}
         self._totals: dict[Vector, str] = {}
 
     def vector(self, v: Vector) -> str:
@@ -65,7 +65,8 @@ class Contractions(Powers):
 
     def contract(self, x: Cells, axis: int, v: Vector) -> Cells:
         """Return ``sum_i v[i] * x[.., i, ..]`` over one axis, without a shift: one cell an element of x."""
-        key = (x.name, axis, v)
+        # The same cells may be asked for with their shift, and without.
+        key = (x, axis, v)
         if key not in self._contracted:
             self._contracted[key] = self._contract(x, axis, v)
         return self._contracted[key]

@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper
 import fedproof.lowering.circuit.convolution  # noqa: F401 - registers its rule
 from fedproof.lowering.circuit.contraction import Term
 from fedproof.lowering.circuit.covector import Covector
-from fedproof.lowering.circuit.pairing import Pairing
+from fedproof.lowering.circuit.functions import Functions
 from fedproof.lowering.circuit.powers import CHALLENGE, LATE
 from fedproof.lowering.emit import FLOAT
 from fedproof.lowering.ir import IntArray, Node, Program, Shape
@@ -26,7 +26,7 @@ from fedproof.lowering.table import FIRST, exponent
 LOOKUPS = "lookups"
 
 
-class CircuitEmitter(Pairing):
+class CircuitEmitter(Functions):
     """Writes the claims of a program."""
 
     def lookups(self) -> str:
@@ -51,17 +51,21 @@ class CircuitEmitter(Pairing):
     def residual(self) -> str:
         """Emit all equations; return the name of their weighted sum, of shape (1,)."""
         nodes = self.program.nodes
-        largest = max(nodes[e.terms[0][1]].size for e in self.program.equations)
+        equations = self.program.equations
+        largest = max((nodes[e.terms[0][1]].size for e in equations), default=1)
         stride = 1 << largest.bit_length()
-        weights = self.geometric(stride, len(self.program.equations) + 1)
+        weights = self.geometric(stride, len(equations) + 2)
         terms: list[tuple[int, Term]] = []
-        for j, equation in enumerate(self.program.equations):
+        for j, equation in enumerate(equations):
             t = Covector.row_major(nodes[equation.terms[0][1]].shape)
             for coefficient, i in equation.terms:
                 terms += [(j, term) for term in self.pair(nodes[i], t.times(coefficient))]
             if equation.constant:
                 totals = tuple(self.total(v) for v in t.axes if v.n > 1)
                 terms.append((j, (equation.constant, totals or (self.one(),))))
+        # Last: its degree in r is not bounded by the stride, so its weight must exceed all others.
+        if self.program.functions:
+            terms += [(len(equations), term) for term in self.lookup_equation()]
         return self._weighted(terms, weights)
 
     def _weighted(self, terms: list[tuple[int, Term]], weights: str) -> str:

@@ -35,9 +35,17 @@ class Pairing(Contractions):
 
     def pair(self, node: Node, t: Covector) -> list[Term]:
         """Return ``sum_i t[i] * node[i]`` as terms to be added up."""
+        t = self.without_single(t)
         if node.op not in RULES or self.is_there(node):
             return self.weigh(self.cells(node), t)
         return RULES[node.op](self, node, t)
+
+    def without_single(self, t: Covector) -> Covector:
+        """Return the same weights with those of axes of length one among the factors: rules drop such axes.
+        """
+        single = [v for v in t.axes if v.n == 1 and not is_ones(v)]
+        axes = tuple(ONE if v in single else v for v in t.axes)
+        return t.on(axes, *(self.vector(v) for v in single))
 
     def is_there(self, node: Node) -> bool:
         """Whether the cells of a node exist, or cost nothing."""
