@@ -23,10 +23,11 @@ Function = Callable[[Mapping[str, Tensor], Recorder], Mapping[str, Tensor]]
 def export_step(step: TrainingStep) -> onnx.ModelProto:
     """Trace, export and check a training step.
 
-    The graph has the inputs ``model`` (D,), ``x``, ``y``, then ``mask`` (B, K) if the module has active dropout
-    and ``state`` (D,) if the optimiser has one; outputs ``step`` (D,) and, with a state, ``new_state`` (D,). It
-    is run in onnxruntime and compared with torch on random data. Raises :class:`CallerError` if the module
-    cannot be traced, has an operator without a canonical form, or the two disagree.
+    The graph has the inputs ``model`` (D,), ``x``, ``y``, then ``mask`` (B, K) if the module has active
+    dropout and ``state`` (D,) if the optimiser has one; outputs ``step`` (D,) and, with a state,
+    ``new_state`` (D,). It is run in onnxruntime and compared with torch on random data. Raises
+    :class:`CallerError` if the module cannot be traced, has an operator without a canonical form, or the two
+    disagree.
     """
     theta = torch.from_numpy(flat_parameters(step.module)).float()
     what = f"a training step of {type(step.module).__name__}"

@@ -7,6 +7,7 @@ autograd) and compute in ordinary floats. :mod:`fedproof.export.functions` has t
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -106,23 +107,84 @@ def _place(x: Tensor, places: Tensor, size: int) -> Tensor:
     return out[..., :size].clone()
 
 
-_LIBRARY = torch.library.Library("fedproof", "DEF")
+_LIBRARY: Any = torch.library.Library("fedproof", "DEF")  # type: ignore[no-untyped-call]
 for _schema, _implementation in (
-    ("table(Tensor x, str function) -> Tensor", _table),  # elementwise, see TABLES
-    ("softmax(Tensor x) -> Tensor", _softmax),  # over the last axis
-    ("log_softmax(Tensor x) -> Tensor", _log_softmax),  # over the last axis
-    ("log_sum_exp(Tensor x) -> Tensor", _log_sum_exp),  # over the last axis, which is kept
+    ("table(Tensor x, str function) -> Tensor", _table),
+    ("softmax(Tensor x) -> Tensor", _softmax),
+    ("log_softmax(Tensor x) -> Tensor", _log_softmax),
+    ("log_sum_exp(Tensor x) -> Tensor", _log_sum_exp),
     (
         "max_last(Tensor x) -> (Tensor, Tensor)",
         _max_last,
     ),  # (..., n) to (...) and one-hot of the first (..., n)
-    ("place_of_max(Tensor x) -> Tensor", _place_of_max),  # (..., n) to (...): no node, its use is recognised
+    ("place_of_max(Tensor x) -> Tensor", _place_of_max),
     ("rsqrt(Tensor x) -> Tensor", torch.rsqrt),
-    ("one_hot(Tensor ids, int depth) -> Tensor", _one_hot),  # (...) to (..., depth), floats
-    ("pick(Tensor x, Tensor places) -> Tensor", _pick),  # (..., n) to (..., k): x[..., places], zero where -1
-    ("place(Tensor x, Tensor places, int size) -> Tensor", _place),  # its adjoint: (..., k) to (..., size)
+    ("one_hot(Tensor ids, int depth) -> Tensor", _one_hot),
+    ("pick(Tensor x, Tensor places) -> Tensor", _pick),
+    ("place(Tensor x, Tensor places, int size) -> Tensor", _place),
 ):
     _LIBRARY.define(_schema)
     _LIBRARY.impl(_schema.partition("(")[0], _implementation, "CompositeExplicitAutograd")
 
+#: The registered operators, as torch knows them; below, the same as typed functions.
 OPS = torch.ops.fedproof
+
+
+def table(x: Tensor, function: str) -> Tensor:
+    """A function of one variable, elementwise: a name in :data:`TABLES`."""
+    result: Tensor = OPS.table(x, function)
+    return result
+
+
+def softmax(x: Tensor) -> Tensor:
+    """Over the last axis."""
+    result: Tensor = OPS.softmax(x)
+    return result
+
+
+def log_softmax(x: Tensor) -> Tensor:
+    """Over the last axis."""
+    result: Tensor = OPS.log_softmax(x)
+    return result
+
+
+def log_sum_exp(x: Tensor) -> Tensor:
+    """Over the last axis, which is kept."""
+    result: Tensor = OPS.log_sum_exp(x)
+    return result
+
+
+def max_last(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Maxima (...) over the last axis of (..., n), and the one-hot places (..., n) of the first of each."""
+    values, onehot = OPS.max_last(x)
+    return values, onehot
+
+
+def place_of_max(x: Tensor) -> Tensor:
+    """Places (...) of the first maxima over the last axis. No node: the emitter recognises its use."""
+    result: Tensor = OPS.place_of_max(x)
+    return result
+
+
+def rsqrt(x: Tensor) -> Tensor:
+    """``1 / sqrt(x)``."""
+    result: Tensor = OPS.rsqrt(x)
+    return result
+
+
+def one_hot(ids: Tensor, depth: int) -> Tensor:
+    """(...) to (..., depth), floats."""
+    result: Tensor = OPS.one_hot(ids, depth)
+    return result
+
+
+def pick(x: Tensor, places: Tensor) -> Tensor:
+    """``x[..., places]``, zero where a place is -1: (..., n) to (..., k)."""
+    result: Tensor = OPS.pick(x, places)
+    return result
+
+
+def place(x: Tensor, places: Tensor, size: int) -> Tensor:
+    """The adjoint of :func:`pick`: (..., k) to (..., size), elements with one place added up."""
+    result: Tensor = OPS.place(x, places, size)
+    return result

@@ -28,8 +28,8 @@ class Optimiser(Protocol):
 class SGD:
     """Stochastic gradient descent as in ``torch.optim.SGD``, the gradient clipped by value first.
 
-    ``g = clamp(gradient, -clip, clip) + weight_decay * parameter``; with momentum ``v = momentum * v + g``, and the
-    step is ``learning_rate * v``, else ``learning_rate * g``.
+    ``g = clamp(gradient, -clip, clip) + weight_decay * parameter``. With momentum ``v = momentum * v + g``
+    and the step is ``learning_rate * v``, else it is ``learning_rate * g``.
     """
 
     learning_rate: float

@@ -22,6 +22,8 @@ from torch.overrides import TorchFunctionMode
 _TORCH = str(Path(torch.__file__).parent)
 _OWN = str(Path(__file__).parent)
 _NOTE = "fedproof_origin"
+#: A torch function, an autograd node, what a hook is given: torch has no narrower type for these.
+Foreign = Any
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,12 @@ class Recorder(TorchFunctionMode):
         self._labelled: list[Any] = []  # kept alive: a freed autograd node's place would be taken by another
 
     def __torch_function__(
-        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+        self,
+        func: Foreign,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Foreign:
         """Call ``func``, or what replaces it, and note where that happened."""
         del types
         origin = self.at = Origin(self._modules[-1] if self._modules else "", _user_line())
@@ -77,7 +83,7 @@ class Recorder(TorchFunctionMode):
                 self._label(tensor.grad_fn, origin)
         return out
 
-    def _label(self, grad_fn: Any, origin: Origin) -> None:
+    def _label(self, grad_fn: Foreign, origin: Origin) -> None:
         waiting = [grad_fn]
         while waiting:
             node = waiting.pop()
@@ -89,7 +95,7 @@ class Recorder(TorchFunctionMode):
             waiting += [before for before, _ in node.next_functions]
 
     def _entering(self, origin: Origin) -> Callable[[Any], None]:
-        def hook(gradients: Any) -> None:
+        def hook(gradients: Foreign) -> None:
             del gradients
             self.at = origin
             # The engine leaves a node without a word: the next one says its own, and leave() ends it.
@@ -133,7 +139,7 @@ class Recorder(TorchFunctionMode):
     def _enter(self, name: str) -> Callable[..., None]:
         return lambda module, args: self._modules.append(name)  # noqa: ARG005
 
-    def _leave(self, module: nn.Module, args: Any, result: Any) -> None:
+    def _leave(self, module: nn.Module, args: Foreign, result: Foreign) -> None:
         del module, args, result
         self._modules.pop()
 

@@ -24,7 +24,8 @@ class TrainingStep:
 
     theta is the flat vector (D,) of all parameters in the module's own order, x is (B, *sample), y is
     (B, *target). Without an ``optimiser`` it is plain SGD at ``learning_rate``. A module with active dropout
-    takes a ``mask`` (B, K) as well, 1 to keep and 0 to drop; an optimiser with a state takes and returns one (D,).
+    takes a ``mask`` (B, K) as well, 1 to keep and 0 to drop; an optimiser with a state takes and returns one
+    (D,).
     """
 
     module: nn.Module
@@ -47,7 +48,7 @@ class TrainingStep:
 
     @property
     def mask_length(self) -> int:
-        """K, the elements of a dropout mask that one sample takes; 0 without dropout. Runs the module once."""
+        """K, the elements of a dropout mask that a sample takes; 0 without dropout. Runs the module."""
         tape = MaskTape(self.batch)
         like = next(self.module.parameters())
         with torch.no_grad(), substituted(tape):
@@ -55,7 +56,7 @@ class TrainingStep:
         return tape.used
 
     def inputs(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of what a step takes, in order: model, x, y, then mask and state where it has them."""
+        """Names and shapes of what a step takes, in order: model, x, y, then mask and state if any."""
         shapes = {
             "model": (self.parameters,),
             "x": (self.batch, *self.sample),
@@ -77,7 +78,7 @@ class TrainingStep:
         return self.run(inputs)["step"]
 
     def run(self, inputs: Mapping[str, Tensor], recorder: Recorder | None = None) -> dict[str, Tensor]:
-        """Return ``step`` (D,), and ``new_state`` (D,) where the optimiser has one. Inputs as in :meth:`inputs`."""
+        """Return ``step`` (D,), and ``new_state`` (D,) if any. Inputs as in :meth:`inputs`."""
         recorder = recorder or Recorder()
         tape = MaskTape(self.batch, inputs.get("mask"))
 

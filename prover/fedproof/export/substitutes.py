@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -76,7 +77,7 @@ def attention(
 
 
 def binary_cross_entropy(
-    input: Tensor,  # noqa: A002 - torch's own name for it
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: bool | None = None,
@@ -107,19 +108,16 @@ def one_hot(ids: Tensor, num_classes: int = -1) -> Tensor:
 def substituted(tape: MaskTape) -> Iterator[dict[Callable[..., Any], Callable[..., Any]]]:
     """Replace the functions in torch's own modules; yield the same as a table for those already imported."""
 
-    def elements(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:  # noqa: A002, ARG001
+    def elements(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:  # noqa: ARG001
         return tape.dropout(input, p, training)
 
-    def channels(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:  # noqa: A002, ARG001
+    def channels(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:  # noqa: ARG001
         return tape.dropout(input, p, training, channels=True)
-
-    def attend(*args: Any, **kwargs: Any) -> Tensor:
-        return attention(tape, *args, **kwargs)
 
     new: dict[str, Callable[..., Any]] = {
         **dict.fromkeys(_ELEMENTS, elements),
         **dict.fromkeys(_CHANNELS, channels),
-        "scaled_dot_product_attention": attend,
+        "scaled_dot_product_attention": partial(attention, tape),
         "binary_cross_entropy_with_logits": binary_cross_entropy,
         "one_hot": one_hot,
     }

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fedproof.export import operators as ops
 from fedproof.export.decompositions.registry import aten, decomposes
-from fedproof.export.operators import OPS
 
 Number = float | int
 
 
 @decomposes(aten.sigmoid.default)
 def sigmoid(x: Tensor) -> Tensor:  # noqa: D103
-    return OPS.table(x, "sigmoid")
+    return ops.table(x, "sigmoid")
 
 
 @decomposes(aten.sigmoid_backward.default)
@@ -24,7 +24,7 @@ def sigmoid_backward(g: Tensor, s: Tensor) -> Tensor:
 
 @decomposes(aten.tanh.default)
 def tanh(x: Tensor) -> Tensor:  # noqa: D103
-    return OPS.table(x, "tanh")
+    return ops.table(x, "tanh")
 
 
 @decomposes(aten.tanh_backward.default)
@@ -35,63 +35,63 @@ def tanh_backward(g: Tensor, t: Tensor) -> Tensor:
 
 @decomposes(aten.gelu.default)
 def gelu(x: Tensor, *, approximate: str = "none") -> Tensor:  # noqa: D103
-    return OPS.table(x, "gelu" if approximate == "none" else "gelu_tanh")
+    return ops.table(x, "gelu" if approximate == "none" else "gelu_tanh")
 
 
 @decomposes(aten.gelu_backward.default)
 def gelu_backward(g: Tensor, x: Tensor, *, approximate: str = "none") -> Tensor:  # noqa: D103
-    return g * OPS.table(x, "gelu_grad" if approximate == "none" else "gelu_tanh_grad")
+    return g * ops.table(x, "gelu_grad" if approximate == "none" else "gelu_tanh_grad")
 
 
 @decomposes(aten.silu.default)
 def silu(x: Tensor) -> Tensor:  # noqa: D103
-    return OPS.table(x, "silu")
+    return ops.table(x, "silu")
 
 
 @decomposes(aten.silu_backward.default)
 def silu_backward(g: Tensor, x: Tensor) -> Tensor:  # noqa: D103
-    return g * OPS.table(x, "silu_grad")
+    return g * ops.table(x, "silu_grad")
 
 
 @decomposes(aten.mish.default)
 def mish(x: Tensor) -> Tensor:  # noqa: D103
-    return OPS.table(x, "mish")
+    return ops.table(x, "mish")
 
 
 @decomposes(aten.mish_backward.default)
 def mish_backward(g: Tensor, x: Tensor) -> Tensor:  # noqa: D103
-    return g * OPS.table(x, "mish_grad")
+    return g * ops.table(x, "mish_grad")
 
 
 @decomposes(aten.softplus.default)
 def softplus(x: Tensor, beta: Number = 1, threshold: Number = 20) -> Tensor:  # noqa: ARG001, D103
     # Beyond the threshold torch answers x: the same float.
-    return OPS.table(x, "softplus") if beta == 1 else OPS.table(x * beta, "softplus") / beta
+    return ops.table(x, "softplus") if beta == 1 else ops.table(x * beta, "softplus") / beta
 
 
 @decomposes(aten.softplus_backward.default)
 def softplus_backward(g: Tensor, x: Tensor, beta: Number, threshold: Number) -> Tensor:  # noqa: ARG001, D103
-    return g * OPS.table(x if beta == 1 else x * beta, "sigmoid")
+    return g * ops.table(x if beta == 1 else x * beta, "sigmoid")
 
 
 @decomposes(aten.log_sigmoid_forward.default)
 def log_sigmoid(x: Tensor) -> tuple[Tensor, Tensor]:
     """``-softplus(-x)``; the second value is a buffer that only torch's own gradient needs."""
-    return -OPS.table(-x, "softplus"), x
+    return -ops.table(-x, "softplus"), x
 
 
 @decomposes(aten.log_sigmoid_backward.default)
 def log_sigmoid_backward(g: Tensor, x: Tensor, buffer: Tensor) -> Tensor:  # noqa: ARG001, D103
-    return g * (1 - OPS.table(x, "sigmoid"))
+    return g * (1 - ops.table(x, "sigmoid"))
 
 
 @decomposes(aten.elu.default)
 def elu(x: Tensor, alpha: Number = 1, scale: Number = 1, input_scale: Number = 1) -> Tensor:
     """``scale x`` above zero, else ``scale alpha (exp(input_scale x) - 1)``."""
     if alpha == scale == input_scale == 1:
-        return OPS.table(x, "elu")
-    above = aten.relu.default(x)
-    return scale * above + scale * alpha * OPS.table((x - above) * input_scale, "elu")
+        return ops.table(x, "elu")
+    above = torch.relu(x)
+    return scale * above + scale * alpha * ops.table((x - above) * input_scale, "elu")
 
 
 @decomposes(aten.elu_backward.default)
@@ -103,7 +103,7 @@ def elu_backward(
         # y = scale alpha (exp(input_scale x) - 1) at and below zero.
         below = input_scale * (x + scale * alpha)
     else:
-        below = scale * alpha * input_scale * OPS.table(x * input_scale, "elu_grad")
+        below = scale * alpha * input_scale * ops.table(x * input_scale, "elu_grad")
     return torch.where(x > 0, g * scale, g * below)
 
 
@@ -149,7 +149,7 @@ def hardswish_backward(g: Tensor, x: Tensor) -> Tensor:
 @decomposes(aten.leaky_relu.default)
 def leaky_relu(x: Tensor, slope: Number = 0.01) -> Tensor:
     """``slope x + (1 - slope) max(x, 0)``: one rectifier, no choice."""
-    return x * slope + aten.relu.default(x) * (1 - slope)
+    return x * slope + torch.relu(x) * (1 - slope)
 
 
 @decomposes(aten.leaky_relu_backward.default)
@@ -160,7 +160,7 @@ def leaky_relu_backward(g: Tensor, x: Tensor, slope: Number, is_result: bool) ->
 @decomposes(aten._prelu_kernel.default)
 def prelu(x: Tensor, slope: Tensor) -> Tensor:
     """``max(x, 0) + slope min(x, 0)``, the slope a parameter."""
-    above = aten.relu.default(x)
+    above = torch.relu(x)
     return above + slope * (x - above)
 
 
@@ -168,7 +168,7 @@ def prelu(x: Tensor, slope: Tensor) -> Tensor:
 def prelu_backward(g: Tensor, x: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
     """Gradients of the argument and of the slope."""
     above = torch.where(x > 0, g, 0.0)
-    return above + slope * (g - above), g * (x - aten.relu.default(x))
+    return above + slope * (g - above), g * (x - torch.relu(x))
 
 
 @decomposes(aten.threshold_backward.default)
@@ -178,12 +178,12 @@ def threshold_backward(g: Tensor, x: Tensor, threshold: Number) -> Tensor:  # no
 
 @decomposes(aten.clamp_min.default)
 def clamp_min(x: Tensor, low: Number) -> Tensor:  # noqa: D103
-    return aten.relu.default(x) if low == 0 else aten.relu.default(x - low) + low
+    return torch.relu(x) if low == 0 else torch.relu(x - low) + low
 
 
 @decomposes(aten.clamp_max.default)
 def clamp_max(x: Tensor, high: Number) -> Tensor:  # noqa: D103
-    return high - aten.relu.default(high - x)
+    return high - torch.relu(high - x)
 
 
 @decomposes(aten.clamp.default)
@@ -199,19 +199,19 @@ def clamp(x: Tensor, low: Number | None = None, high: Number | None = None) -> T
 @decomposes(aten.maximum.default)
 def maximum(a: Tensor, b: Tensor) -> Tensor:
     """``b + max(a - b, 0)``."""
-    return b + aten.relu.default(a - b)
+    return b + torch.relu(a - b)
 
 
 @decomposes(aten.minimum.default)
 def minimum(a: Tensor, b: Tensor) -> Tensor:
     """``a - max(a - b, 0)``."""
-    return a - aten.relu.default(a - b)
+    return a - torch.relu(a - b)
 
 
 @decomposes(aten.abs.default)
 def absolute(x: Tensor) -> Tensor:
     """``2 max(x, 0) - x``."""
-    return aten.relu.default(x) * 2 - x
+    return torch.relu(x) * 2 - x
 
 
 @decomposes(aten.sgn.default, aten.sign.default)
@@ -224,11 +224,11 @@ def sign(x: Tensor) -> Tensor:
 def glu(x: Tensor, dim: int = -1) -> Tensor:
     """The first half times the sigmoid of the second."""
     a, b = x.chunk(2, dim)
-    return a * OPS.table(b, "sigmoid")
+    return a * ops.table(b, "sigmoid")
 
 
 @decomposes(aten.glu_backward.default)
 def glu_backward(g: Tensor, x: Tensor, dim: int) -> Tensor:  # noqa: D103
     a, b = x.chunk(2, dim)
-    s = OPS.table(b, "sigmoid")
+    s = ops.table(b, "sigmoid")
     return torch.cat([g * s, g * a * (s - s * s)], dim)

@@ -8,14 +8,14 @@ from torch import Tensor
 from torch._ops import OpOverload
 
 from fedproof.errors import CallerError
+from fedproof.export import operators as ops
 from fedproof.export.decompositions.registry import DECOMPOSITIONS, aten, decomposes
-from fedproof.export.operators import OPS
 
 _SMALL_POWER = 8
 
 
 def _tabulated(name: str) -> Callable[[Tensor], Tensor]:
-    return lambda x: OPS.table(x, name)
+    return lambda x: ops.table(x, name)
 
 
 _DIRECT: dict[OpOverload, str] = {
@@ -33,17 +33,17 @@ DECOMPOSITIONS.update({operator: _tabulated(name) for operator, name in _DIRECT.
 
 @decomposes(aten.rsqrt.default)
 def rsqrt(x: Tensor) -> Tensor:  # noqa: D103
-    return OPS.rsqrt(x)
+    return ops.rsqrt(x)
 
 
 @decomposes(aten.expm1.default)
 def expm1(x: Tensor) -> Tensor:  # noqa: D103
-    return OPS.table(x, "exp") - 1
+    return ops.table(x, "exp") - 1
 
 
 @decomposes(aten.log1p.default)
 def log1p(x: Tensor) -> Tensor:  # noqa: D103
-    return OPS.table(x + 1, "log")
+    return ops.table(x + 1, "log")
 
 
 @decomposes(aten.square.default)
@@ -55,9 +55,9 @@ def square(x: Tensor) -> Tensor:  # noqa: D103
 def power(x: Tensor, exponent: float) -> Tensor:
     """Products for whole exponents up to 8, a root for a half. Raises :class:`CallerError` for others."""
     if exponent < 0:
-        return OPS.rsqrt(x) if exponent == -0.5 else OPS.table(power(x, -exponent), "reciprocal")
+        return ops.rsqrt(x) if exponent == -0.5 else ops.table(power(x, -exponent), "reciprocal")
     if exponent == 0.5:
-        return OPS.table(x, "sqrt")
+        return ops.table(x, "sqrt")
     if exponent != int(exponent) or exponent > _SMALL_POWER:
         raise CallerError(f"a power of {exponent}", hint="whole exponents up to 8, and 0.5, are supported")
     if exponent == 0:
@@ -77,7 +77,7 @@ def norm(
     """The Euclidean norm, or the sum of absolute values."""
     axes = list(range(x.dim())) if dim is None else list(dim)
     if order == 2:
-        return OPS.table((x * x).sum(axes, keepdim=keepdim), "sqrt")
+        return ops.table((x * x).sum(axes, keepdim=keepdim), "sqrt")
     if order == 1:
         return x.abs().sum(axes, keepdim=keepdim)
     raise CallerError(f"a norm of order {order}", hint="orders 1 and 2 are supported")
@@ -113,5 +113,5 @@ def maximum_along(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, T
         values, places = maximum_along(x.transpose(dim, -1), -1, True)
         values, places = values.transpose(dim, -1), places.transpose(dim, -1)
         return (values, places) if keepdim else (values.squeeze(dim), places.squeeze(dim))
-    values, places = OPS.max_last(x)[0], OPS.place_of_max(x)
+    values, places = ops.max_last(x)[0], ops.place_of_max(x)
     return (values.unsqueeze(-1), places.unsqueeze(-1)) if keepdim else (values, places)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from fedproof.errors import CallerError
+from fedproof.export import operators as ops
 from fedproof.export.decompositions.registry import aten, decomposes
-from fedproof.export.operators import OPS
 
 _MEAN, _SUM = 1, 2
 
@@ -71,7 +71,7 @@ def nll(
     """Minus the log-probability (B, C) of the target's class (B,)."""
     del ignore
     _plain_nll(weight, target)
-    picked = -(x * OPS.one_hot(target, x.shape[1])).sum(-1)
+    picked = -(x * ops.one_hot(target, x.shape[1])).sum(-1)
     return _reduced(picked, reduction), torch.full((), float(x.shape[0]))
 
 
@@ -89,4 +89,4 @@ def nll_backward(
     del ignore, total
     _plain_nll(weight, target)
     each = g.reshape(-1, 1) / (x.shape[0] if reduction == _MEAN else 1)
-    return OPS.one_hot(target, x.shape[1]) * -each
+    return ops.one_hot(target, x.shape[1]) * -each

@@ -8,8 +8,8 @@ from math import prod
 import torch
 from torch import Tensor
 
+from fedproof.export import operators as ops
 from fedproof.export.decompositions.registry import aten, decomposes
-from fedproof.export.operators import OPS
 
 Optional = Tensor | None
 
@@ -17,8 +17,8 @@ Optional = Tensor | None
 @decomposes(aten._softmax.default)
 def softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor:  # noqa: ARG001, D103
     if dim % x.dim() == x.dim() - 1:
-        return OPS.softmax(x)
-    return OPS.softmax(x.transpose(dim, -1)).transpose(dim, -1)
+        return ops.softmax(x)
+    return ops.softmax(x.transpose(dim, -1)).transpose(dim, -1)
 
 
 @decomposes(aten._safe_softmax.default)
@@ -35,14 +35,14 @@ def softmax_backward(g: Tensor, s: Tensor, dim: int, dtype: torch.dtype) -> Tens
 @decomposes(aten._log_softmax.default)
 def log_softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor:  # noqa: ARG001, D103
     if dim % x.dim() == x.dim() - 1:
-        return OPS.log_softmax(x)
-    return OPS.log_softmax(x.transpose(dim, -1)).transpose(dim, -1)
+        return ops.log_softmax(x)
+    return ops.log_softmax(x.transpose(dim, -1)).transpose(dim, -1)
 
 
 @decomposes(aten._log_softmax_backward_data.default)
 def log_softmax_backward(g: Tensor, y: Tensor, dim: int, dtype: torch.dtype) -> Tensor:  # noqa: ARG001
     """``g - softmax sum g``; the emitter knows exp(log_softmax) as softmax."""
-    return g - OPS.table(y, "exp") * g.sum(dim, keepdim=True)
+    return g - ops.table(y, "exp") * g.sum(dim, keepdim=True)
 
 
 @decomposes(aten.logsumexp.default)
@@ -51,9 +51,9 @@ def log_sum_exp(x: Tensor, dim: Sequence[int], keepdim: bool = False) -> Tensor:
         return NotImplemented
     axis = dim[0] % x.dim()
     if axis == x.dim() - 1:
-        kept = OPS.log_sum_exp(x)
+        kept = ops.log_sum_exp(x)
     else:
-        kept = OPS.log_sum_exp(x.transpose(axis, -1)).transpose(axis, -1)
+        kept = ops.log_sum_exp(x.transpose(axis, -1)).transpose(axis, -1)
     return kept if keepdim else kept.squeeze(axis)
 
 
@@ -61,7 +61,7 @@ def normalised(x: Tensor, eps: float, centred: bool = True) -> tuple[Tensor, Ten
     """Normalise (rows, n) over its rows: the result, the mean and the reciprocal deviation (rows, 1)."""
     mean = x.mean(-1, keepdim=True)
     c = x - mean if centred else x
-    r = OPS.rsqrt((c * c).mean(-1, keepdim=True) + eps)
+    r = ops.rsqrt((c * c).mean(-1, keepdim=True) + eps)
     return c * r, mean, r
 
 
@@ -190,7 +190,7 @@ def deviation(
     x: Tensor, dim: Sequence[int] | None = None, *, correction: float | None = None, keepdim: bool = False
 ) -> Tensor:
     """Square root of :func:`variance`."""
-    return OPS.table(variance(x, dim, correction=correction, keepdim=keepdim), "sqrt")
+    return ops.table(variance(x, dim, correction=correction, keepdim=keepdim), "sqrt")
 
 
 @decomposes(aten.var_mean.correction)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fedproof.errors import CallerError
+from fedproof.export import operators as ops
 from fedproof.export.decompositions.registry import aten, decomposes
-from fedproof.export.operators import OPS
 
 Ints = Sequence[int]
 
@@ -48,7 +48,7 @@ class Windows:
             split = x.reshape(*self.lead, oh, kh, ow, kw).transpose(-3, -2)
             return split.reshape(*self.lead, oh, ow, kh * kw)
         flat = x.reshape(*self.lead, prod(self.size))
-        picked = OPS.pick(flat, torch.from_numpy((self.places if places is None else places).reshape(-1)))
+        picked = ops.pick(flat, torch.from_numpy((self.places if places is None else places).reshape(-1)))
         return picked.reshape(*self.lead, oh, ow, kh * kw)
 
     def scatter(self, g: Tensor, places: NDArray[np.int64] | None = None) -> Tensor:
@@ -58,12 +58,12 @@ class Windows:
             joined = g.reshape(*self.lead, oh, ow, kh, kw).transpose(-3, -2)
             return joined.reshape(*self.lead, *self.size)
         flat = torch.from_numpy((self.places if places is None else places).reshape(-1))
-        placed = OPS.place(g.reshape(*self.lead, flat.numel()), flat, prod(self.size))
+        placed = ops.place(g.reshape(*self.lead, flat.numel()), flat, prod(self.size))
         return placed.reshape(*self.lead, *self.size)
 
     @property
     def filled(self) -> NDArray[np.int64]:
-        """Places with the padding of a window replaced by one of its own elements: the maximum is the same."""
+        """Places with the padding of a window replaced by an element of it: the maximum is the same."""
         own = self.places.max(-1, keepdims=True)
         return np.where(self.places < 0, own, self.places)
 
@@ -94,7 +94,7 @@ def max_pool(
 ) -> tuple[Tensor, Tensor]:
     """The maxima; instead of their indices, the windows' one-hot vectors (which only the gradient reads)."""
     windows = Windows(x.shape, kernel, stride, padding, dilation, ceil)
-    values, _ = OPS.max_last(windows.gather(x, windows.filled))
+    values, _ = ops.max_last(windows.gather(x, windows.filled))
     # The indices are of no use to a circuit. Their place is kept, so that a use of them is noticed.
     return values, torch.zeros(values.shape, dtype=torch.int64)
 
@@ -113,7 +113,7 @@ def max_pool_backward(
     """The gradient goes to the first maximum of each window."""
     del indices
     windows = Windows(x.shape, kernel, stride, padding, dilation, ceil)
-    _, onehot = OPS.max_last(windows.gather(x, windows.filled))
+    _, onehot = ops.max_last(windows.gather(x, windows.filled))
     return windows.scatter(g.unsqueeze(-1) * onehot, windows.filled)
 
 

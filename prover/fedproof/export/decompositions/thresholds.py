@@ -26,7 +26,7 @@ def threshold(x: Tensor, limit: Number, value: Number) -> Tensor:
 @decomposes(aten.softshrink.default)
 def softshrink(x: Tensor, width: Number = 0.5) -> Tensor:
     """``x`` drawn towards zero by ``width``."""
-    return aten.relu.default(x - width) - aten.relu.default(-x - width)
+    return torch.relu(x - width) - torch.relu(-x - width)
 
 
 @decomposes(aten.hardshrink.default)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import onnx
 from torch.fx import GraphModule
 
-from fedproof.export.emit import elementwise, movement, products, softmax  # noqa: F401 - they fill the registry
+from fedproof.export.emit import elementwise, movement, places, products, softmax  # noqa: F401
 from fedproof.export.emit.context import Walk
 
 __all__ = ["emit"]

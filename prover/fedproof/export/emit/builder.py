@@ -15,6 +15,8 @@ from fedproof.export.functions import DOMAIN, OPSET, function
 from fedproof.export.provenance import Origin
 
 _IR_VERSION = 10
+#: An attribute of a node, or one of the keywords of :meth:`Builder.add`.
+Attribute = Any
 _TYPES = {"float": TensorProto.FLOAT, "bool": TensorProto.BOOL}
 
 
@@ -50,7 +52,8 @@ class Builder:
 
     def constant(self, value: object, dtype: type = np.float32) -> str:
         """Name an initializer; equal ones are one."""
-        array = np.ascontiguousarray(np.asarray(value), dtype=dtype).reshape(np.shape(value))
+        plain = np.asarray(value)
+        array: np.ndarray[Any, Any] = np.ascontiguousarray(plain, dtype=dtype).reshape(plain.shape)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._names:
             self._names[key] = f"c{len(self._names)}"
@@ -64,7 +67,7 @@ class Builder:
         shapes: Sequence[tuple[int, ...]],
         kind: str = "float",
         domain: str = "",
-        **attributes: object,
+        **attributes: Attribute,
     ) -> list[Ref]:
         """Add a node with one output for each of ``shapes``, or return the equal one that is there."""
         key = (op_type, tuple(inputs), tuple(shapes), kind, repr(sorted(attributes.items())))
@@ -85,11 +88,13 @@ class Builder:
         self._known[key] = refs
         return refs
 
-    def one(self, op_type: str, inputs: Sequence[str], shape: tuple[int, ...], **more: Any) -> Ref:
+    def one(self, op_type: str, inputs: Sequence[str], shape: tuple[int, ...], **more: Attribute) -> Ref:
         """As :meth:`add`, for a node with one output."""
         return self.add(op_type, inputs, [tuple(shape)], **more)[0]
 
-    def own(self, op_type: str, inputs: Sequence[str], shape: tuple[int, ...], **attributes: Any) -> Ref:
+    def own(
+        self, op_type: str, inputs: Sequence[str], shape: tuple[int, ...], **attributes: Attribute
+    ) -> Ref:
         """As :meth:`one`, for a function of the domain ``fedproof``."""
         return self.one(op_type, inputs, shape, domain=DOMAIN, **attributes)
 

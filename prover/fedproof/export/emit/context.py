@@ -14,6 +14,8 @@ from fedproof.errors import CallerError
 from fedproof.export.emit.builder import Builder, Ref
 from fedproof.export.provenance import origin_of
 
+#: What a traced node is called with: nodes, numbers, nothing, or lists of them. fx has no narrower type.
+Argument = Any
 #: A value in the walk: a tensor of the ONNX graph, a constant, or (for several results) a list of them.
 Value = Ref | Tensor
 Emitter = Callable[["Walk", fx.Node], Value | list[Value]]
@@ -29,7 +31,7 @@ _SHAPE_ONLY = {
 }  # fmt: skip
 
 
-def emits(*targets: Any) -> Callable[[Emitter], Emitter]:  # noqa: ANN401 - operators and overload packets
+def emits(*targets: object) -> Callable[[Emitter], Emitter]:
     """Register the emitter of torch operators."""
 
     def register(emitter: Emitter) -> Emitter:
@@ -48,7 +50,7 @@ class Walk:
         self.builder = Builder()
         self.values: dict[fx.Node, Any] = {}
 
-    def run(self, names: Sequence[str]) -> Any:  # noqa: ANN401 - whatever structure the graph returns
+    def run(self, names: Sequence[str]) -> Argument:
         """Walk; the graph's inputs get ``names``. Return its output, tensors replaced by values."""
         waiting = iter(names)
         for node in self.module.graph.nodes:
@@ -62,7 +64,7 @@ class Walk:
                 self.values[node] = self._computed(node)
         raise AssertionError("a traced graph has an output")
 
-    def _computed(self, node: fx.Node) -> Any:
+    def _computed(self, node: fx.Node) -> Argument:
         self.builder.origin, self.builder.operator = origin_of(node), str(node.target)
         if node.target is operator.getitem:
             return self.values[node.args[0]][node.args[1]]  # type: ignore[index]
@@ -87,10 +89,10 @@ class Walk:
                 raise
             raise CallerError(f"{self.builder.origin}: {e.message}", hint=e.hint) from e
 
-    def _evaluated(self, argument: Any) -> Any:
+    def _evaluated(self, argument: Argument) -> Argument:
         return self.values[argument].item() if isinstance(argument, fx.Node) else argument
 
-    def _constant(self, node: fx.Node) -> Any:
+    def _constant(self, node: fx.Node) -> Argument:
         args = fx.node.map_arg(node.args, lambda n: self.values[n])
         kwargs = fx.node.map_arg(node.kwargs, lambda n: self.values[n])
         target: Any = node.target
@@ -100,7 +102,7 @@ class Walk:
         """Make the error that an operator cannot be exported."""
         return CallerError(f"{origin_of(node)}: {node.target} {reason}", hint=hint)
 
-    def value(self, argument: Any) -> Any:
+    def value(self, argument: Argument) -> Argument:
         """Return the value of an argument: a node's, or a number as a constant."""
         if isinstance(argument, fx.Node):
             return self.values[argument]
@@ -108,7 +110,7 @@ class Walk:
             return torch.tensor(float(argument))
         return argument
 
-    def ref(self, value: Any) -> Ref:
+    def ref(self, value: Argument) -> Ref:
         """Put a value into the graph, constants included."""
         if isinstance(value, Ref):
             return value
@@ -119,7 +121,7 @@ class Walk:
             return Ref(self.builder.constant(value.numpy(), np.bool_), tuple(value.shape), "bool")
         return Ref(self.builder.constant(value.double().numpy()), tuple(value.shape))
 
-    def argument(self, node: fx.Node, index: int, name: str, default: Any = None) -> Any:  # noqa: ANN401
+    def argument(self, node: fx.Node, index: int, name: str, default: Argument = None) -> Argument:
         """Return an argument by its place or name."""
         return node.args[index] if index < len(node.args) else node.kwargs.get(name, default)
 
@@ -134,7 +136,7 @@ def packet_of(node: object) -> object:
     return getattr(node.target, "overloadpacket", None) if isinstance(node, fx.Node) else None
 
 
-def through_reshapes(node: object) -> object:
+def through_reshapes(node: Argument) -> Argument:
     """Return what a chain of reshapes and copies begins with."""
     while isinstance(node, fx.Node) and packet_of(node) in _RESHAPES:
         node = node.args[0]
@@ -149,7 +151,7 @@ def uniform(value: object) -> float | None:
     return float(first) if bool((value == first).all()) else None
 
 
-def _flat(values: Any) -> Any:
+def _flat(values: Argument) -> Argument:
     for value in values:
         if isinstance(value, list | tuple):
             yield from _flat(value)

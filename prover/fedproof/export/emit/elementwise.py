@@ -10,7 +10,7 @@ from torch import Tensor, fx
 
 from fedproof.errors import CallerError
 from fedproof.export.emit.builder import Ref
-from fedproof.export.emit.context import Value, Walk, emits, shape_of, uniform
+from fedproof.export.emit.context import Emitter, Value, Walk, emits, shape_of, uniform
 from fedproof.export.operators import OPS
 
 aten = torch.ops.aten
@@ -107,7 +107,7 @@ def _divided(walk: Walk, a: Value, b: Value, shape: Shape) -> Value:
     return walk.builder.one("Div", [walk.ref(a).name, b.name], shape)
 
 
-def _emit_binary(op_type: str, *, swapped: bool = False) -> Any:  # noqa: ANN401 - an emitter
+def _emit_binary(op_type: str, *, swapped: bool = False) -> Emitter:
     def emitter(walk: Walk, node: fx.Node) -> Value:
         a, b = (walk.value(x) for x in node.args[:2])
         alpha = walk.argument(node, 2, "alpha", 1)

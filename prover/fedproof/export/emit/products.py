@@ -10,7 +10,8 @@ from torch import Tensor, fx
 from fedproof.export.emit.builder import Ref
 from fedproof.export.emit.context import Value, Walk, emits, shape_of, through_reshapes, uniform
 from fedproof.export.emit.elementwise import as_float, binary
-from fedproof.export.emit.movement import accumulation, placed, reshaped
+from fedproof.export.emit.movement import reshaped
+from fedproof.export.emit.places import accumulation, placed
 from fedproof.export.operators import OPS
 
 aten = torch.ops.aten

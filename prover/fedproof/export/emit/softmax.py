@@ -27,9 +27,9 @@ def table(walk: Walk, node: fx.Node) -> Value:
             return _moved(walk, x, inner)
         if x.target == aten.sub.Tensor:
             total = through_reshapes(x.args[1])
-            if isinstance(total, fx.Node) and total.target == OPS.log_sum_exp.default:
-                if total.args[0] is x.args[0]:
-                    return softmax_of(walk, x.args[0], shape_of(node))
+            own = isinstance(total, fx.Node) and total.target == OPS.log_sum_exp.default
+            if own and total.args[0] is x.args[0]:
+                return softmax_of(walk, x.args[0], shape_of(node))
     return walk.builder.own(f"Table_{name}", [walk.ref(x).name], shape_of(node))
 
 
