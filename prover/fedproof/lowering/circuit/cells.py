@@ -17,6 +17,17 @@ from fedproof.lowering.ir import IntArray, Node, Program, Shape
 MOVES = frozenset({"transpose", "reshape", "slice", "gather", "expand", "restate"})
 
 
+def float_summands(value: int) -> list[int]:
+    """Return integers that float32 holds exactly, and that add up to ``value``: 24 significant bits each."""
+    summands = []
+    while value:
+        low = (value & -value).bit_length() - 1
+        part = value % (1 << (low + 24)) if value > 0 else -(-value % (1 << (low + 24)))
+        summands.append(part)
+        value -= part
+    return summands or [0]
+
+
 @dataclass(frozen=True)
 class Cells:
     """A tensor in the circuit: the value of an element is its cell minus ``shift``."""
@@ -111,7 +122,9 @@ class CellEmitter(Emitter):
         if not x.shift:
             return x
         if x.name not in self._plain:
-            name = self.with_constants("Add", x.name, x.shape, np.full(x.shape, -x.shift, dtype=np.int64))
+            name = x.name
+            for part in float_summands(-x.shift):
+                name = self.with_constants("Add", name, x.shape, np.full(x.shape, part))
             self._plain[x.name] = Cells(name, x.shape)
         return self._plain[x.name]
 

@@ -15,6 +15,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 import fedproof.lowering.circuit.convolution  # noqa: F401 - registers its rule
+from fedproof.lowering.circuit.cells import float_summands
 from fedproof.lowering.circuit.contraction import Term
 from fedproof.lowering.circuit.covector import Covector
 from fedproof.lowering.circuit.functions import Functions
@@ -37,8 +38,8 @@ class CircuitEmitter(Functions):
             cells = self.cells(node)
             excess = check.offset + FIRST - cells.shift
             flat = self.reshape(cells.name, (node.size,))
-            if excess:
-                flat = self.with_constants("Add", flat, (node.size,), np.full(node.size, excess))
+            for part in float_summands(excess) if excess else ():
+                flat = self.with_constants("Add", flat, (node.size,), np.full(node.size, part))
             parts.append(flat)
         joined = self.op("Concat", parts, "checked", axis=0) if len(parts) > 1 else parts[0]
         power = numpy_helper.from_array(
@@ -70,18 +71,18 @@ class CircuitEmitter(Functions):
 
     def _weighted(self, terms: list[tuple[int, Term]], weights: str) -> str:
         scalars = [self._product(factors) for _, (_, factors) in terms]
-        column = self.joined(scalars, len(scalars))
-        # float32 holds powers of two of any size; what it cannot hold is split by :meth:`numbers`' refusal.
-        coefficients = np.array([c for _, (c, _) in terms], dtype=object)
-        scaled = self._scaled(column, coefficients)
-        by_equation = self.take(weights, np.array([j + 1 for j, _ in terms]))
-        n = len(terms)
+        # A coefficient that float32 cannot hold is a sum of such that it can.
+        parts = [(i, part) for i, (_, (c, _)) in enumerate(terms) for part in float_summands(c)]
+        n = len(parts)
+        column = self.take(self.joined(scalars, len(scalars)), np.array([i for i, _ in parts]))
+        scaled = self._scaled(column, np.array([c for _, c in parts], dtype=object))
+        by_equation = self.take(weights, np.array([terms[i][0] + 1 for i, _ in parts]))
         row, upright = self.reshape(scaled, (1, n)), self.reshape(by_equation, (n, 1))
         return self.reshape(self.op("MatMul", [row, upright], self.fresh("residual")), (1,))
 
     def _product(self, factors: tuple[str, ...]) -> str:
-        name = factors[0]
-        for other in factors[1:]:
+        name, *others = factors or (self.one(),)
+        for other in others:
             name = self.op("Mul", [name, other], self.fresh("product"))
         return name
 

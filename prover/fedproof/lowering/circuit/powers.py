@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from fedproof.lowering.circuit.cells import CellEmitter
+from fedproof.lowering.circuit.cells import CellEmitter, float_summands
 from fedproof.lowering.ir import Program
 
 #: Input of the circuit that holds the challenge, and what it is called among the outputs.
@@ -55,7 +55,12 @@ class Powers(CellEmitter):
         """Return a cell that is 0, of shape (1,)."""
         known = self._scalars
         if 0 not in known:
-            known[0] = self.op("Sub", [self.challenge(), self.challenge()], "zero")
+            some = (
+                self.challenge()
+                if self.program.challenged
+                else self.take(self.program.slots[0].name, np.array([0]))
+            )
+            known[0] = self.op("Sub", [some, some], "zero")
         return known[0]
 
     def one(self) -> str:
@@ -68,9 +73,13 @@ class Powers(CellEmitter):
         All of them are one vector of constants: of two equal scalars, each with an operation of its own,
         ezkl would make one constant with two consumers (see :meth:`with_constants`).
         """
-        if value not in self._pool:
-            self._pool[value] = f"scalar_{len(self._pool)}"
-        return self._pool[value]
+        first, *rest = float_summands(value)
+        if first not in self._pool:
+            self._pool[first] = f"scalar_{len(self._pool)}"
+        name = self._pool[first]
+        for other in rest:
+            name = self.op("Add", [name, self.scalar(other)], self.fresh("large"))
+        return name
 
     def constant_pool(self) -> list[onnx.NodeProto]:
         """Return the nodes of the challenge, the zero and all scalars: they come first in the graph."""
