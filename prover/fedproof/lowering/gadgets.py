@@ -32,18 +32,45 @@ def signed(p: Program, x: Node, bits: int, label: str) -> int:
     half = 2 ** (n * w - 1)
     if n == 1:
         p.check(x, half, label)
-        return w
-    parts = [_limb(p, x, f"{label} limb {i}", offset=half, shift=w * i) for i in range(n)]
-    p.equate([(1, x), *((-(2 ** (w * i)), part) for i, part in enumerate(parts))], half, f"{label} limbs")
+    else:
+        _in_limbs(p, x, half, n, label)
     return n * w
 
 
+def unsigned(p: Program, x: Node, offset: int, bits: int, label: str) -> None:
+    """Demand ``0 <= x + offset < 2**bits``, ``bits`` rounded up to whole lookups.
+
+    Where x is computed, what is looked up is committed, and an equation says that it makes up x: cheaper
+    than x itself. Without a lookup x could be negative, or a fraction.
+    """
+    n = limbs(bits, p.table_bits)
+    if n == 1 and x.op in ("hint", "input"):
+        p.check(x, offset, label)
+    else:
+        _in_limbs(p, x, offset, n, label)
+
+
+def _in_limbs(p: Program, x: Node, offset: int, n: int, label: str) -> None:
+    w = p.table_bits
+    parts = [_limb(p, x, f"{label} limb {i}", offset=offset, shift=w * i, last=i == n - 1) for i in range(n)]
+    p.equate([(1, x), *((-(2 ** (w * i)), part) for i, part in enumerate(parts))], offset, f"{label} limbs")
+
+
 def _limb(
-    p: Program, x: Node, label: str, *, offset: int, shift: int, modulus: int = 0, pad: int = 0
+    p: Program,
+    x: Node,
+    label: str,
+    *,
+    offset: int,
+    shift: int,
+    modulus: int = 0,
+    pad: int = 0,
+    last: bool = False,
 ) -> Node:
     w = p.table_bits
+    width = 0 if last else w
     part = p.hint(
-        "limb", x, x.shape, 0, 2**w, label, offset=offset, modulus=modulus, pad=pad, shift=shift, width=w
+        "limb", x, x.shape, 0, 2**w, label, offset=offset, modulus=modulus, pad=pad, shift=shift, width=width
     )
     p.check(part, 0, label)
     return part

@@ -53,6 +53,8 @@ def floor_shift(e: Emitter, x: str, offset: int, q: int, out: str) -> str:
     """Emit ``(x + offset) >> q``: ONNX Div truncates, Mod takes the divisor's sign, so x - x mod 2**q
     is a floor.
     """
+    if not q:
+        return e.op("Add", [x, e.constant(np.array(offset))], out)
     modulus = e.constant(np.array(2**q))
     shifted = e.op("Add", [x, e.constant(np.array(offset))], f"{out}_shifted")
     low = e.op("Mod", [shifted, modulus], f"{out}_low")
@@ -85,6 +87,8 @@ def _emit_limb(e: Emitter, node: Node, args: list[str], out: str) -> str:
     offset, modulus, pad, shift, width = (
         node.attr(a) for a in ("offset", "modulus", "pad", "shift", "width")
     )
+    if not width:
+        return floor_shift(e, args[0], offset, shift, out)
     x = e.op("Add", [args[0], e.constant(np.array(offset))], f"{out}_shifted")
     if modulus:
         x = e.op("Mod", [x, e.constant(np.array(2**modulus))], f"{out}_rest")
@@ -97,13 +101,16 @@ def _emit_limb(e: Emitter, node: Node, args: list[str], out: str) -> str:
 
 @hint_kind("limb", _emit_limb)
 def _limb(node: Node, args: list[IntArray]) -> IntArray:
-    """``width`` bits from ``shift`` of ((x + offset) mod 2**modulus) * 2**pad; modulus 0: x + offset >=
-    0 as is.
+    """``width`` bits from ``shift`` of ((x + offset) mod 2**modulus) * 2**pad; modulus 0: x + offset as is.
+
+    Width 0: all bits from ``shift``. A value that is out of range is then seen in its highest limb.
     """
-    x = args[0] + node.attr("offset")
+    x = np.asarray(args[0] + node.attr("offset"))
+    if not node.attr("width"):
+        return np.asarray(x >> np.int64(node.attr("shift")))
     if node.attr("modulus"):
         x = x & ((1 << node.attr("modulus")) - 1)
-    return ((x << node.attr("pad")) >> node.attr("shift")) & ((1 << node.attr("width")) - 1)
+    return np.asarray(((x << node.attr("pad")) >> node.attr("shift")) & ((1 << node.attr("width")) - 1))
 
 
 def _emit_positive(e: Emitter, node: Node, args: list[str], out: str) -> str:
