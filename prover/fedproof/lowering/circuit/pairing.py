@@ -41,7 +41,7 @@ class Pairing(Contractions):
         return RULES[node.op](self, node, t)
 
     def without_single(self, t: Covector) -> Covector:
-        """Return the same weights with those of axes of length one among the factors: rules drop such axes."""
+        """Return the same weights, those of axes of length one as factors: rules drop such axes."""
         single = [v for v in t.axes if v.n == 1 and not is_ones(v)]
         axes = tuple(ONE if v in single else v for v in t.axes)
         return t.on(axes, *(self.vector(v) for v in single))
