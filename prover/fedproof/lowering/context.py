@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from fedproof.errors import CallerError
-from fedproof.lowering.gadgets import quantize, rescale
+from fedproof.lowering.gadgets import commit, quantize, rescale
 from fedproof.lowering.ir import Node, Program, Shape
 from fedproof.lowering.numbers import Numbers
 
@@ -21,14 +21,31 @@ MOVES = frozenset({"transpose", "reshape", "slice", "concat"})
 LINEAR = frozenset({"sum", "transpose", "reshape", "times", "restate"})
 
 
+def place(node: onnx.NodeProto) -> str:
+    """Where in the user's code a float node comes from, as far as its metadata say; else an empty text."""
+    known = {entry.key: entry.value for entry in node.metadata_props}
+    module, source = known.get("module"), known.get("source")
+    if not module and not source:
+        return ""
+    text = f"{module or 'the model'}{f' ({source})' if source else ''}"
+    return f"the gradient of {text}" if known.get("pass") == "gradient" else text
+
+
+def op_name(node: onnx.NodeProto) -> str:
+    """Key of a node's op among the lowerings: its type, after ``domain::`` where it is not ONNX's own."""
+    own = node.domain in ("", "ai.onnx")
+    return str(node.op_type) if own else f"{node.domain}::{node.op_type}"
+
+
 class UnsupportedOp(CallerError):
     """A node of the float graph has no exact integer meaning here."""
 
     def __init__(self, node: onnx.NodeProto, reason: str) -> None:
         name = node.name or (node.output[0] if node.output else "?")
         supported = ", ".join(sorted(REGISTRY))
+        at = f"{where}: " if (where := place(node)) else ""
         super().__init__(
-            f"cannot lower node {name!r} ({node.op_type}): {reason}", hint=f"supported ops: {supported}"
+            f"{at}cannot lower node {name!r} ({op_name(node)}): {reason}", hint=f"supported ops: {supported}"
         )
         self.node_name = name
         self.op_type = node.op_type
@@ -74,8 +91,10 @@ class Context:
     numbers: Numbers
     values: dict[str, Value] = field(default_factory=dict)
     targets: set[int] = field(default_factory=set)
-    masks: dict[int, Node] = field(default_factory=dict)
+    #: Comparisons made, by tensor and threshold: the mask, and what it leaves of the tensor.
+    masks: dict[tuple[int, bytes], tuple[Node, Node]] = field(default_factory=dict)
     _narrow: dict[int, Node] = field(default_factory=dict)
+    _arguments: dict[tuple[int, int], Node] = field(default_factory=dict)
     _gradient: dict[int, bool] = field(default_factory=dict)
 
     def tensor(self, node: onnx.NodeProto, i: int) -> Node:
@@ -134,8 +153,10 @@ class Context:
         Called where a tensor enters a product or a comparison, so that sums before it stay exact.
         """
         limit = self.numbers.gradients if self.is_gradient(x) else self.numbers.activations
-        if self.is_leaf(x) or x.scale <= limit:
+        if self.is_leaf(x):
             return x
+        if x.scale <= limit:
+            return self.settled(x, label)
         if x.id in self._narrow:
             return self._narrow[x.id]
         # A movement is undone first, so that a tensor and its transpose share one division.
@@ -147,6 +168,30 @@ class Context:
         d = rescale(self.program, x, x.scale - limit, self.numbers.range, label, ranged=ranged)
         self._narrow[x.id] = d
         return d
+
+    def narrow_to(self, x: Node, limit: int, label: str, *, ranged: bool = False) -> Node:
+        """Return ``x`` at most ``limit`` fractional bits, committed: the argument of a table or a gadget.
+
+        ``ranged=False`` leaves it to the caller to prove that it is a small integer.
+        """
+        if x.scale <= limit:
+            return self.settled(x, label)
+        key = (x.id, limit)
+        if key not in self._arguments:
+            self._arguments[key] = rescale(
+                self.program, x, x.scale - limit, self.numbers.range, label, ranged=ranged
+            )
+        return self._arguments[key]
+
+    def settled(self, x: Node, label: str) -> Node:
+        """Return ``x``, committed if the circuit would have to compute a product of matrices for it."""
+        return commit(self.program, x, label) if self._is_expensive(x) else x
+
+    def _is_expensive(self, x: Node) -> bool:
+        if x.op in ("matmul", "conv", "sum"):
+            return True
+        linear = x.op in MOVES or x.op in ("add", "sub", "times", "restate", "gather", "expand")
+        return linear and any(self._is_expensive(self.program.nodes[i]) for i in x.inputs)
 
     def narrow_terms(self, x: Node, label: str) -> Node:
         """Return ``x`` computed from rescaled tensors: what is summed up is rescaled, not each sum of it.

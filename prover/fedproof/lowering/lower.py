@@ -7,7 +7,17 @@ import onnx
 
 import fedproof.lowering.ops  # noqa: F401 - importing it fills the registry
 from fedproof.errors import CallerError
-from fedproof.lowering.context import REGISTRY, Constant, Context, Joined, UnsupportedOp
+from fedproof.lowering.context import (
+    REGISTRY,
+    Constant,
+    Context,
+    Joined,
+    Lowering,
+    UnsupportedOp,
+    Value,
+    op_name,
+    place,
+)
 from fedproof.lowering.ir import Node
 
 
@@ -32,15 +42,13 @@ def lower_graph(ctx: Context, graph: onnx.GraphProto, inputs: dict[str, Node]) -
             )
         ctx.values[declared.name] = inputs[declared.name]
     for node in graph.node:
-        lowering = REGISTRY.get(node.op_type)
+        lowering = REGISTRY.get(op_name(node))
         if node.op_type == "Constant":
             ctx.values[node.output[0]] = _constant(node)
         elif lowering is None:
             raise UnsupportedOp(node, "no lowering for this op")
         else:
-            result = lowering(ctx, node)
-            values = result if isinstance(result, tuple) else (result,)
-            ctx.values.update(zip(node.output, values, strict=True))
+            ctx.values.update(zip(node.output, _lowered(ctx, node, lowering), strict=True))
     outputs: dict[str, Node | Joined] = {}
     for out in graph.output:
         value = ctx.values.get(out.name)
@@ -48,6 +56,18 @@ def lower_graph(ctx: Context, graph: onnx.GraphProto, inputs: dict[str, Node]) -
             raise CallerError(f"graph output {out.name!r} does not depend on the inputs")
         outputs[out.name] = value
     return outputs
+
+
+def _lowered(ctx: Context, node: onnx.NodeProto, lowering: Lowering) -> tuple[Value, ...]:
+    try:
+        result = lowering(ctx, node)
+    except UnsupportedOp:
+        raise
+    except CallerError as e:
+        if not place(node):
+            raise
+        raise CallerError(f"{place(node)}: {e.message}", hint=e.hint) from e
+    return result if isinstance(result, tuple) else (result,)
 
 
 def _constant(node: onnx.NodeProto) -> Constant:
