@@ -88,6 +88,8 @@ class Emitter(ABC):
         match node.op:
             case "const":
                 return self.op("Identity", [self.constant(self.program.constants[node.id])], out)
+            case "field_mul":
+                return self.op("Mul", args, out)
             case "add" | "sub" | "mul":
                 return self.op(node.op.capitalize(), args, out)
             case "times":

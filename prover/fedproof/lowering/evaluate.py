@@ -21,7 +21,7 @@ def apply(p: Program, node: Node, args: list[IntArray]) -> IntArray:  # noqa: PL
             return args[0] + args[1]
         case "sub":
             return args[0] - args[1]
-        case "mul":
+        case "mul" | "field_mul":
             return args[0] * args[1]
         case "times":
             return args[0] * np.int64(node.attr("factor"))

@@ -151,6 +151,10 @@ class Program:
         """Elementwise product, broadcast; scales add."""
         return self._new("mul", (a, b), _broadcast(a, b), a.scale + b.scale, a.bound * b.bound)
 
+    def field_mul(self, a: Node, b: Node) -> Node:
+        """Elementwise product of which only whether it is 0 matters: it may exceed int64, and the field."""
+        return self._new("field_mul", (a, b), _broadcast(a, b), 0, MAX_BOUND)
+
     def times(self, a: Node, factor: int, scale: int | None = None) -> Node:
         """Multiply by an integer constant; ``scale`` restates the scale of the result (default: kept)."""
         scale = a.scale if scale is None else scale

@@ -32,4 +32,8 @@ class Numbers(BaseModel):
         description="least width of an element of a step that is rounded to the weights",
     )
     constants: int = Field(default=12, ge=1, le=24, description="significant bits of a constant factor")
+    functions: int = Field(default=10, ge=2, le=16, description="log2 of the entries of a function's table")
+    function_input: int = Field(
+        default=6, ge=0, le=12, description="fractional bits of the argument of a tabulated function"
+    )
     model: int = Field(default=40, ge=2, le=60, description="width within which the model vector stays")

@@ -117,6 +117,16 @@ def _sum(e: Pairing, node: Node, t: Covector) -> list[Term]:
     return e.pair(a, e.broadcast(a.shape, t)) + e.pair(b, e.broadcast(b.shape, second))
 
 
+@rule("const")
+def _const(e: Pairing, node: Node, t: Covector) -> list[Term]:
+    values = e.program.constants[node.id]
+    value = int(values.flat[0])
+    if np.any(values != value):
+        return e.weigh(e.cells(node), t)
+    totals = tuple(e.total(v) for v in t.axes if not is_ones(v) or v.n > 1)
+    return [(t.coefficient * value, (*t.factors, *totals) or (e.one(),))] if value else []
+
+
 @rule("times")
 def _times(e: Pairing, node: Node, t: Covector) -> list[Term]:
     return e.pair(e.parent(node), t.times(node.attr("factor")))

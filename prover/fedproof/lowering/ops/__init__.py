@@ -1,5 +1,5 @@
 """Lowerings of ONNX ops, one module a kind. Importing this package fills the registry."""
 
-from fedproof.lowering.ops import arithmetic, movement, products, rectifiers, reductions
+from fedproof.lowering.ops import arithmetic, functions, movement, products, rectifiers, reductions
 
-__all__ = ["arithmetic", "movement", "products", "rectifiers", "reductions"]
+__all__ = ["arithmetic", "functions", "movement", "products", "rectifiers", "reductions"]

@@ -1,0 +1,115 @@
+"""Gadgets of inverses: 1/x and 1/sqrt(x), exact to the last bit of a stated scale."""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import TensorProto
+
+from fedproof.lowering.emit import Emitter
+from fedproof.lowering.gadgets import commit, limbs, signed
+from fedproof.lowering.hints import hint_kind
+from fedproof.lowering.ir import IntArray, Node, Program
+
+
+def nonnegative(p: Program, x: Node, bits: int, label: str) -> None:
+    """Demand 0 <= x < 2**n for n = ``bits`` rounded up to whole lookups; ``x`` is computed, not supplied.
+
+    Without it x may be negative, which in the field is a number of 254 bits.
+    """
+    w = p.table_bits
+    n = limbs(bits, w)
+    if n == 1:
+        p.check(commit(p, x, label), 0, label)
+        return
+    parts = []
+    for i in range(n):
+        attrs = {"offset": 0, "modulus": 0, "pad": 0, "shift": w * i, "width": w}
+        part = p.hint("limb", x, x.shape, 0, 2**w, f"{label} limb {i}", **attrs)
+        p.check(part, 0, f"{label} limb {i}")
+        parts.append(part)
+    p.equate([(1, x), *((-(2 ** (w * i)), part) for i, part in enumerate(parts))], 0, f"{label} limbs")
+
+
+def _uniform(p: Program, like: Node, value: int) -> Node:
+    return p.const(np.full(like.shape, value, dtype=np.int64), like.scale)
+
+
+def _emit_reciprocal(e: Emitter, node: Node, args: list[str], out: str) -> str:
+    # A divisor below 1 has no inverse; 1 stands for it, and its range check refuses it later.
+    divisor = e.op("Max", [args[0], e.constant(np.array(1))], f"{out}_divisor")
+    return e.op("Div", [e.constant(np.array(2 ** node.attr("q"))), divisor], out)
+
+
+@hint_kind("reciprocal", _emit_reciprocal)
+def _reciprocal(node: Node, args: list[IntArray]) -> IntArray:
+    """``floor(2**q / x)``."""
+    result: IntArray = np.int64(1 << node.attr("q")) // np.maximum(args[0], 1)
+    return result
+
+
+def reciprocal(p: Program, x: Node, q: int, most: int, label: str) -> Node:
+    """``floor(2**q / x)`` for an integer 1 <= x <= ``most``, at scale ``q - x.scale``.
+
+    The prover supplies R; the rest 2**q - R*x must lie in [0, x - 1]. Without 0 <= rest R may be larger,
+    without rest <= x - 1 smaller; without the claim that R is an integer it is the exact fraction. x = 0
+    leaves no rest to choose: no proof exists.
+    """
+    x = commit(p, x, f"{label} argument")
+    inverse = p.hint("reciprocal", x, x.shape, q - x.scale, 2**q, label, q=q)
+    signed(p, inverse, q + 2, label)
+    product = p.mul(inverse, x)
+    rest = p.sub(_uniform(p, product, 2**q), product)
+    nonnegative(p, rest, most.bit_length(), f"{label} rest")
+    slack = p.sub(p.sub(p.restate(x, rest.scale), rest), _uniform(p, rest, 1))
+    nonnegative(p, slack, most.bit_length(), f"{label} slack")
+    return inverse
+
+
+def _emit_inverse_root(e: Emitter, node: Node, args: list[str], out: str) -> str:
+    one = e.constant(np.array(1))
+    divisor = e.op("Max", [args[0], one], f"{out}_divisor")
+    square = e.op("Div", [e.constant(np.array(2 ** node.attr("q"))), divisor], f"{out}_square")
+    real = e.op("Cast", [square], f"{out}_real", to=TensorProto.DOUBLE)
+    real = e.op("Floor", [e.op("Sqrt", [real], f"{out}_sqrt")], f"{out}_floor")
+    root = e.op("Cast", [real], f"{out}_near", to=TensorProto.INT64)
+    # A float64 root of a number below 2**52 is off by one at most.
+    over = e.op("Greater", [e.op("Mul", [root, root], f"{out}_again"), square], f"{out}_over")
+    less = e.op("Cast", [over], f"{out}_less", to=TensorProto.INT64)
+    root = e.op("Sub", [root, less], f"{out}_lower")
+    above = e.op("Add", [root, one], f"{out}_next")
+    fits = e.op("LessOrEqual", [e.op("Mul", [above, above], f"{out}_more"), square], f"{out}_fits")
+    more = e.op("Cast", [fits], f"{out}_plus", to=TensorProto.INT64)
+    return e.op("Add", [root, more], out)
+
+
+@hint_kind("inverse_root", _emit_inverse_root)
+def _inverse_root(node: Node, args: list[IntArray]) -> IntArray:
+    """``floor(sqrt(2**q / x))``."""
+    square = np.int64(1 << node.attr("q")) // np.maximum(args[0], 1)
+    root = np.floor(np.sqrt(square.astype(np.float64))).astype(np.int64)
+    root -= (root * root > square).astype(np.int64)
+    root += ((root + 1) * (root + 1) <= square).astype(np.int64)
+    return root
+
+
+def inverse_root(p: Program, x: Node, q: int, label: str) -> Node:
+    """``floor(sqrt(2**q / x))`` for a positive integer x, at scale ``(q - x.scale) / 2``; both even or
+    both odd.
+
+    The prover supplies y; y**2 * x <= 2**q < (y + 1)**2 * x. Without the first claim y may be larger,
+    without the second smaller; without the claim that y is an integer it is the exact root, where there
+    is one.
+    """
+    if (q - x.scale) % 2 or q > 50:
+        raise AssertionError(f"lowering bug: no root at scale ({q} - {x.scale}) / 2")
+    x = commit(p, x, f"{label} argument")
+    y = p.hint("inverse_root", x, x.shape, (q - x.scale) // 2, 2 ** -(-q // 2), label, q=q)
+    signed(p, y, -(-q // 2) + 2, label)
+    yx = p.mul(y, x)
+    square = p.mul(y, yx)
+    nonnegative(p, p.sub(_uniform(p, square, 2**q), square), q + 1, f"{label} below")
+    # (y + 1)**2 x - 1 - 2**q = y**2 x + 2yx + x - 1 - 2**q
+    wide = p.add(p.add(square, p.times(yx, 2, square.scale)), p.restate(x, square.scale))
+    most = q + 2 + x.bound.bit_length()
+    nonnegative(p, p.sub(wide, _uniform(p, wide, 2**q + 1)), most, f"{label} above")
+    return y
