@@ -45,15 +45,21 @@ def export_forward(module: nn.Module, sample_shape: tuple[int, ...], batch: int)
     def answer(inputs: Mapping[str, Tensor], recorder: Recorder) -> dict[str, Tensor]:
         parameters = unflatten(module, inputs["model"])
         tape = MaskTape(batch)
+
+        def predict(parameters: dict[str, Tensor]) -> Tensor:
+            prediction: Tensor = torch.func.functional_call(module, parameters, (inputs["x"],))
+            return prediction
+
         with substituted(tape) as table, recorder.watching(module), recorder.using(table):
-            return {"y": torch.func.functional_call(module, parameters, (inputs["x"],))}
+            # Nobody asks for the gradient; but with it, recurrent cells are traced as their parts.
+            return {"y": torch.func.vjp(predict, parameters)[0]}
 
     theta = torch.from_numpy(flat_parameters(module)).float()
     shapes = {"model": tuple(theta.shape), "x": (batch, *sample_shape)}
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
-        with torch.no_grad(), _single_precision(module):
+        with _single_precision(module):
             return _exported(answer, shapes, theta, f"the answer of {type(module).__name__}")
     finally:
         for part, training in modes.items():

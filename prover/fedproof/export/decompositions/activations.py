@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fedproof.export import operators as ops
-from fedproof.export.decompositions.registry import aten, decomposes
+from fedproof.export.decompositions.registry import CANONICAL, aten, decomposes
 
 Number = float | int
 
@@ -190,7 +190,7 @@ def clamp_max(x: Tensor, high: Number) -> Tensor:  # noqa: D103
 def clamp(x: Tensor, low: Number | None = None, high: Number | None = None) -> Tensor:
     """A clip on both sides is one node; on one side it is a rectifier."""
     if low is not None and high is not None:
-        return NotImplemented
+        return CANONICAL
     if low is not None:
         return clamp_min(x, low)
     return x if high is None else clamp_max(x, high)

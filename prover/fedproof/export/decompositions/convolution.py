@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from fedproof.errors import CallerError
-from fedproof.export.decompositions.registry import aten, decomposes
+from fedproof.export.decompositions.registry import CANONICAL, aten, decomposes
 
 Ints = Sequence[int]
 
@@ -22,7 +22,7 @@ def _convolve(
     outward: Ints | None = None,
 ) -> Tensor:
     """``outward`` is the output padding of a transposed convolution, None for an ordinary one."""
-    return aten.convolution.default(
+    result: Tensor = aten.convolution.default(
         x,
         w,
         None,
@@ -33,6 +33,7 @@ def _convolve(
         list(outward or (0, 0)),
         groups,
     )
+    return result
 
 
 @decomposes(aten.convolution.default)
@@ -49,7 +50,7 @@ def convolution(
 ) -> Tensor:
     """One dimension is two of which one has length 1. A transposed convolution adds its bias afterwards."""
     if x.dim() == 3:
-        y = aten.convolution.default(
+        y: Tensor = aten.convolution.default(
             x.unsqueeze(2),
             w.unsqueeze(2),
             bias,
@@ -65,7 +66,7 @@ def convolution(
         raise CallerError(f"a convolution over {x.dim() - 2} dimensions", hint="one or two are supported")
     if transposed and bias is not None:
         return _convolve(x, w, stride, padding, dilation, groups, output_padding) + bias.reshape(1, -1, 1, 1)
-    return NotImplemented
+    return CANONICAL
 
 
 def _weight_gradient(

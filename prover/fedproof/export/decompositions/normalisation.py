@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fedproof.export import operators as ops
-from fedproof.export.decompositions.registry import aten, decomposes
+from fedproof.export.decompositions.registry import CANONICAL, aten, decomposes
 
 Optional = Tensor | None
 
@@ -48,7 +48,7 @@ def log_softmax_backward(g: Tensor, y: Tensor, dim: int, dtype: torch.dtype) -> 
 @decomposes(aten.logsumexp.default)
 def log_sum_exp(x: Tensor, dim: Sequence[int], keepdim: bool = False) -> Tensor:  # noqa: D103
     if len(dim) != 1:
-        return NotImplemented
+        return CANONICAL
     axis = dim[0] % x.dim()
     if axis == x.dim() - 1:
         kept = ops.log_sum_exp(x)

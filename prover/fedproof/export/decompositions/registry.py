@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
+from torch import Tensor
 from torch._ops import OpOverload
 
 Decomposition = TypeVar("Decomposition", bound=Callable[..., Any])
@@ -14,6 +15,8 @@ Decomposition = TypeVar("Decomposition", bound=Callable[..., Any])
 DECOMPOSITIONS: dict[OpOverload, Callable[..., Any]] = {}
 
 aten = torch.ops.aten
+#: What a decomposition returns where the operator is canonical as it is.
+CANONICAL = cast(Tensor, NotImplemented)
 
 
 def decomposes(*operators: OpOverload) -> Callable[[Decomposition], Decomposition]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from fedproof.export.provenance import origin_of
 Argument = Any
 #: A value in the walk: a tensor of the ONNX graph, a constant, or (for several results) a list of them.
 Value = Ref | Tensor
-Emitter = Callable[["Walk", fx.Node], Value | list[Value]]
+Emitter = Callable[["Walk", fx.Node], "Value | list[Value]"]
+Given = TypeVar("Given", bound=Callable[..., Value | list[Value]])
 
 EMITTERS: dict[Any, Emitter] = {}
 _aten = torch.ops.aten
@@ -31,10 +32,10 @@ _SHAPE_ONLY = {
 }  # fmt: skip
 
 
-def emits(*targets: object) -> Callable[[Emitter], Emitter]:
+def emits(*targets: object) -> Callable[[Given], Given]:
     """Register the emitter of torch operators."""
 
-    def register(emitter: Emitter) -> Emitter:
+    def register(emitter: Given) -> Given:
         for target in targets:
             EMITTERS[target] = emitter
         return emitter

@@ -137,12 +137,11 @@ def neg(walk: Walk, node: fx.Node) -> Value:  # noqa: D103
 @emits(aten.addcmul.default)
 def addcmul(walk: Walk, node: fx.Node) -> Value:
     """``a + value b c``."""
-    a, b, c = (walk.value(x) for x in node.args)
+    a, b, c = (walk.value(x) for x in node.args[:3])
     shape = shape_of(node)
     product = binary(walk, "Mul", b, c, tuple(np.broadcast_shapes(b.shape, c.shape)))
-    product = binary(
-        walk, "Mul", product, torch.tensor(float(node.kwargs.get("value", 1))), tuple(product.shape)
-    )  # type: ignore[arg-type]
+    factor = torch.tensor(float(walk.argument(node, 3, "value", 1)))
+    product = binary(walk, "Mul", product, factor, tuple(product.shape))
     return binary(walk, "Add", a, product, shape)
 
 

@@ -67,7 +67,11 @@ def transpose(walk: Walk, node: fx.Node) -> Value:  # noqa: D103
 
 @emits(aten.expand.default)
 def expand(walk: Walk, node: fx.Node) -> Value:  # noqa: D103
-    x, shape = walk.ref(node.args[0]), shape_of(node)
+    return expanded(walk, walk.ref(node.args[0]), shape_of(node))
+
+
+def expanded(walk: Walk, x: Ref, shape: Shape) -> Ref:
+    """Broadcast to ``shape``; where no element is repeated, a reshape."""
     if prod(shape) == prod(x.shape):
         return reshaped(walk, x, shape)
     return walk.builder.one("Expand", [x.name, walk.builder.constant(shape, int)], shape, kind=x.kind)
@@ -76,10 +80,7 @@ def expand(walk: Walk, node: fx.Node) -> Value:  # noqa: D103
 @emits(aten.copy.default)
 def copy(walk: Walk, node: fx.Node) -> Value:
     """The second argument in the shape of the first."""
-    x, shape = walk.ref(node.args[1]), shape_of(node)
-    if x.shape == shape:
-        return x
-    return walk.builder.one("Expand", [x.name, walk.builder.constant(shape, int)], shape, kind=x.kind)
+    return expanded(walk, walk.ref(node.args[1]), shape_of(node))
 
 
 @emits(aten.cat.default)

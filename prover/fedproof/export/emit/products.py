@@ -10,7 +10,7 @@ from torch import Tensor, fx
 from fedproof.export.emit.builder import Ref
 from fedproof.export.emit.context import Value, Walk, emits, shape_of, through_reshapes, uniform
 from fedproof.export.emit.elementwise import as_float, binary
-from fedproof.export.emit.movement import reshaped
+from fedproof.export.emit.movement import expanded, reshaped
 from fedproof.export.emit.places import accumulation, placed
 from fedproof.export.operators import OPS
 
@@ -19,7 +19,10 @@ Shape = tuple[int, ...]
 
 
 @emits(aten.mm.default, aten.bmm.default, aten.mv.default, aten.dot.default)
-def matmul(walk: Walk, node: fx.Node) -> Value:  # noqa: D103
+def matmul(walk: Walk, node: fx.Node) -> Value:
+    """``MatMul``; with zeros, such as the first state of a recurrent cell, it is zero."""
+    if any(uniform(walk.value(a)) == 0 for a in node.args):
+        return torch.zeros(shape_of(node))
     return walk.builder.one("MatMul", [walk.ref(a).name for a in node.args], shape_of(node))
 
 
@@ -29,6 +32,8 @@ def addmm(walk: Walk, node: fx.Node) -> Value:
     bias, a, b = (walk.value(x) for x in node.args)
     shape = shape_of(node)
     beta, alpha = (torch.tensor(float(node.kwargs.get(k, 1))) for k in ("beta", "alpha"))  # type: ignore[arg-type]
+    if uniform(a) == 0 or uniform(b) == 0:
+        return expanded(walk, walk.ref(binary(walk, "Mul", bias, beta, tuple(bias.shape))), shape)
     if beta == alpha == 1:
         return walk.builder.one("Gemm", [walk.ref(v).name for v in (a, b, bias)], shape)
     product = walk.builder.one("MatMul", [walk.ref(a).name, walk.ref(b).name], shape)
@@ -84,7 +89,8 @@ def embedding_backward(walk: Walk, node: fx.Node) -> Value:
     flat = walk.ref(reshaped(walk, gradient, (prod(gradient.shape) // width, width)))
     if isinstance(ids, Tensor):
         known = ids.reshape(-1)
-        places = (known[:, None] * width + torch.arange(width)).masked_fill((known == padding)[:, None], -1)
+        at_padding = known.eq(walk.argument(node, 3, "padding_idx"))[:, None]
+        places = (known[:, None] * width + torch.arange(width)).masked_fill(at_padding, -1)
         whole = reshaped(walk, flat, (prod(flat.shape),))
         return reshaped(walk, placed(walk, whole, places.reshape(-1), prod(shape)), shape)
     onehot = reshaped(walk, _one_hot(walk, ids, int(rows)), (flat.shape[0], int(rows)))  # type: ignore[arg-type]
@@ -171,7 +177,7 @@ def scatter(walk: Walk, node: fx.Node) -> Value:
     place = through_reshapes(node.args[2])
     shape = shape_of(node)
     turned = isinstance(place, fx.Node) and place.target == aten.transpose.int
-    place = through_reshapes(place.args[0]) if turned else place  # type: ignore[union-attr]
+    place = through_reshapes(place.args[0]) if turned else place
     if uniform(base) != 0 or not isinstance(place, fx.Node) or place.target != OPS.place_of_max.default:
         raise walk.refusal(node, "writes where the data say", "use a one-hot product instead")
     x = walk.ref(place.args[0])
