@@ -1,8 +1,9 @@
-"""Two models of a circuit over the scalar field, in Python integers: what its claims say, and what its graph computes.
+"""Two models of a circuit over the scalar field, in Python integers.
 
-:func:`claimed` works from the program: it computes every tensor from the committed ones, whatever those hold,
-and adds up the equations as their definition says. :func:`computed` runs the circuit graph, one ONNX operation
-after the other. They agree for every content of the committed vectors exactly if the graph proves the claims.
+:func:`claimed` works from the program: it computes every tensor from the committed ones, whatever those
+hold, and adds up the equations as their definition says. :func:`computed` runs the circuit graph, one ONNX
+operation after the other. They agree for every content of the committed vectors exactly if the graph proves
+the claims.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def residual(program: Program, values: Mapping[int, Any], r: int) -> int:
 
 
 def function_residual(program: Program, values: Mapping[int, Any], r: int) -> int:
-    """Sum of 1 / (g - e) over what is looked up, less that over the tables with their counts, multiplied out."""
+    """Sum of 1 / (g - e) over what is looked up, less m / (g - e) over the tables, multiplied out."""
     if not program.functions:
         return 0
     looked_up, entries, counts = [], [], []
@@ -130,7 +131,7 @@ def computed(model: onnx.ModelProto, given: Sequence[Sequence[int]], bits: int) 
     return [known[o.name] for o in model.graph.output]
 
 
-def _operation(op: str, args: list[np.ndarray], attrs: dict[str, Any], bits: int) -> np.ndarray:
+def _operation(op: str, args: list[np.ndarray], attrs: dict[str, Any], bits: int) -> np.ndarray:  # noqa: PLR0911 - one an op
     x = args[0]
     match op:
         case "Add" | "Sub" | "Mul" | "MatMul":

@@ -1,4 +1,4 @@
-"""Random programs: a chain of linear and bilinear operations under equations, with shifted vectors and without."""
+"""Random programs: linear and bilinear operations under equations, with shifted vectors and without."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Builder:
 def _matmul(b: Builder, a: Node) -> Node:
     p, g = b.p, b.g
     a = a if len(a.shape) > 1 else p.reshape(a, (1, a.size))
-    w = b.input(*a.shape[:-1][:-1], a.shape[-1], g.randint(1, 4))
+    w = b.input(*a.shape[:-2], a.shape[-1], g.randint(1, 4))
     if g.random() < 0.5:
         return p.matmul(a, w)
     flip = (*range(len(a.shape) - 2), len(a.shape) - 1, len(a.shape) - 2)

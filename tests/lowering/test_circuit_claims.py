@@ -133,7 +133,7 @@ def test_function_lookups(sizes):
         y = p.function(x, squares if i % 2 == 0 else absolute, 0)
         signed(p, y, 6, f"y{i}")
         inputs[f"x{i}"] = np.resize([1, -2, 0, -1, 1], shape)
-    given_inputs = list(p.nodes[i] for i in range(len(p.nodes)) if p.nodes[i].op == "input")
+    given_inputs = [n for n in p.nodes if n.op == "input"]
     p.count_lookups()
     slots(p, *given_inputs)
     the_graph_is_the_claims(p)
