@@ -45,8 +45,10 @@ class Functions(Pairing):
         p, parts, counts, size = self.program, [], [], 0
         for i, table in enumerate(p.tables):
             n = len(table.values)
-            x = self.constants_as_cells(np.arange(table.first, table.first + n))
-            parts.append(self._factors(x, self.constants_as_cells(np.array(table.values)), i, n))
+            x, y = np.arange(table.first, table.first + n), np.array(table.values)
+            point = self.with_constants("Sub", self._point(i, n), (n,), x)
+            scaled = self.with_constants("Mul", self._repeated(self.power(1), n), (n,), y)
+            parts.append(self.op("Sub", [point, scaled], self.fresh("factor")))
             counts.append(self._flat(p.nodes[p.counts[i]]))
             size += n
         return self.joined(counts, size), self.joined(parts, size), size
@@ -54,15 +56,22 @@ class Functions(Pairing):
     def _flat(self, node: Node) -> str:
         return self.reshape(self.values(node), (node.size,))
 
-    def _factors(self, x: str, y: str, table: int, n: int) -> str:
-        """``g - (x + a*y + a**2*table)`` elementwise: 3 cells an element."""
-        scaled = self.op("Mul", [y, self.power(1)], self.fresh("scaled"))
-        entry = self.op("Add", [x, scaled], self.fresh("entry"))
+    def _repeated(self, x: str, n: int) -> str:
+        return self.take(x, np.zeros(n, dtype=np.int64))
+
+    def _point(self, table: int, n: int) -> str:
+        """``g - a**2*table``, n times."""
         g = self.power(self._gap)
         if table:
             offset = self.op("Mul", [self.power(2), self.scalar(table)], self.fresh("offset"))
             g = self.op("Sub", [g, offset], self.fresh("point"))
-        return self.op("Sub", [self.take(g, np.zeros(n, dtype=np.int64)), entry], self.fresh("factor"))
+        return self._repeated(g, n)
+
+    def _factors(self, x: str, y: str, table: int, n: int) -> str:
+        """``g - (x + a*y + a**2*table)`` elementwise: 3 cells an element."""
+        scaled = self.op("Mul", [y, self._repeated(self.power(1), n)], self.fresh("scaled"))
+        entry = self.op("Add", [x, scaled], self.fresh("entry"))
+        return self.op("Sub", [self._point(table, n), entry], self.fresh("factor"))
 
     def _added(self, numerators: str | None, denominators: str, n: int) -> tuple[str, str]:
         """Return numerator and denominator of a sum of fractions; None stands for numerators of 1."""
