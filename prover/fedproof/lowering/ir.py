@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from fedproof.errors import CallerError
 from fedproof.lowering.claims import Check, Equation, FunctionLookup, FunctionTable, Slot
+from fedproof.lowering.origins import Origin
 from fedproof.lowering.table import FIRST
 
 IntArray = NDArray[np.int64]
@@ -75,6 +76,9 @@ class Program:
     counts: list[int] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
     constants: dict[int, IntArray] = field(default_factory=dict)
+    #: The float node that is being lowered, and for each node the one that first needed it.
+    origin: Origin | None = None
+    origins: dict[int, Origin] = field(default_factory=dict)
     _interned: dict[Any, int] = field(default_factory=dict, repr=False)
 
     # -- construction -------------------------------------------------------------------------------
@@ -111,6 +115,8 @@ class Program:
         )
         self.nodes.append(node)
         self._interned[key] = node.id
+        if self.origin is not None:
+            self.origins[node.id] = self.origin
         return node
 
     def input(self, name: str, shape: Shape, scale: int, bits: int) -> Node:
@@ -370,6 +376,7 @@ class Program:
         pruned.counts = [new[i] for i in self.counts]
         pruned.slots = [Slot(s.name, tuple(new[i] for i in s.nodes), s.salt, s.shifted) for s in self.slots]
         pruned.constants = {new[i]: v for i, v in self.constants.items() if i in new}
+        pruned.origins = {new[i]: o for i, o in self.origins.items() if i in new}
         return pruned
 
 

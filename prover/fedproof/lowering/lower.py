@@ -19,6 +19,7 @@ from fedproof.lowering.context import (
     place,
 )
 from fedproof.lowering.ir import Node
+from fedproof.lowering.origins import origin_of
 
 
 def lower_graph(ctx: Context, graph: onnx.GraphProto, inputs: dict[str, Node]) -> dict[str, Node | Joined]:
@@ -59,6 +60,7 @@ def lower_graph(ctx: Context, graph: onnx.GraphProto, inputs: dict[str, Node]) -
 
 
 def _lowered(ctx: Context, node: onnx.NodeProto, lowering: Lowering) -> tuple[Value, ...]:
+    ctx.program.origin = origin_of(node)
     try:
         result = lowering(ctx, node)
     except UnsupportedOp:
@@ -67,6 +69,8 @@ def _lowered(ctx: Context, node: onnx.NodeProto, lowering: Lowering) -> tuple[Va
         if not place(node):
             raise
         raise CallerError(f"{place(node)}: {e.message}", hint=e.hint) from e
+    finally:
+        ctx.program.origin = None
     return result if isinstance(result, tuple) else (result,)
 
 
