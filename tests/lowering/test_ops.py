@@ -255,7 +255,7 @@ def test_constants_of_every_kind():
 # -- refusals -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("op", ["ScatterND", "Softmax", "Conv", "Cast", "Sigmoid", "TopK"])
+@pytest.mark.parametrize("op", ["ScatterND", "LSTM", "Sigmoid", "TopK"])
 def test_an_unsupported_op_names_the_node_and_what_is_supported(op):
     with pytest.raises(UnsupportedOp) as refused:
         lower(float_graph([node(op, ["x"])], {"x": (3,)}))
@@ -269,12 +269,11 @@ REFUSED = [
     ("Mul", {"c": 0.0}, "constant 0"),
     ("Mul", {"c": np.inf}, "constant inf"),
     ("Mul", {"c": np.nan}, "nan"),
-    ("Mul", {"c": np.full((2, 3), 2.0)}, r"broadcasts a tensor of shape \(3,\)"),
     ("Mul", {"c": np.full((4,), 2.0)}, "do not broadcast"),
     ("Div", {"c": 0.0}, "non-zero"),
     ("Div", {"c": [1.0, 2.0, 3.0]}, "one non-zero constant"),
     ("Pow", {"c": 3.0}, "exponent 3.0"),
-    ("Greater", {"c": 1.0}, "comparisons with zero"),
+    ("Greater", {"c": np.zeros((2, 3))}, r"broadcasts a tensor of shape \(3,\)"),
 ]
 
 
@@ -289,25 +288,18 @@ def test_other_refusals():
     x = {"x": (2, 3)}
     one, zero = {"one": np.float32(1)}, {"zero": np.float32(0)}
     cases = [
-        (
-            float_graph(
-                [node("Slice", ["x", "a", "b", "d", "s"])], x, {"a": [0], "b": [3], "d": [1], "s": [2]}
-            ),
-            "steps",
-        ),
-        (float_graph([node("Gemm", ["x", "x"], alpha=2.0)], x), "alpha and beta"),
+        (float_graph([node("Slice", ["x", "a", "a"])], x, {"a": [0]}), "no element"),
+        (float_graph([node("Gemm", ["x", "y"])], x | {"y": (1, 3, 2)}), "no matrices"),
         (float_graph([node("Add", ["one", "one"])], x, one), "at least one operand"),
-        (float_graph([node("MatMul", ["x", "one"])], x, one), "constant, not a tensor"),
-        (float_graph([node("Div", ["x", "x"])], x), "must be a constant"),
+        (float_graph([node("MatMul", ["one", "one"])], x, one), "at least one operand"),
         (float_graph([node("Where", ["x", "x", "zero"])], x, zero), "come from a comparison"),
         (
             float_graph(
-                [node("Greater", ["x", "zero"], "m"), node("Where", ["m", "one", "x"])], x, zero | one
+                [node("Greater", ["x", "zero"], "m"), node("Where", ["m", "one", "one"])], x, zero | one
             ),
-            "one branch must be zero",
+            "the same constants",
         ),
         (float_graph([node("MatMul", ["x", "x"])], x), r"\(2, 3\) and \(2, 3\)"),
-        (float_graph([node("MatMul", ["x", "y"])], x | {"y": (1, 3, 2)}), "only matrices"),
         (float_graph([node("Identity", ["one"])], x, one), "does not depend on the inputs"),
         (float_graph([node("Add", ["x", "y"])], x | {"y": (4,)}), "do not broadcast"),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import floor, log2
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,14 @@ class Context:
                 node, f"a constant of shape {c.values.shape} broadcasts a tensor of shape {shape}"
             )
 
+    def broadcast(self, node: onnx.NodeProto, *values: Node | Constant) -> Shape:
+        """Return the shape that values broadcast to. Raises :class:`UnsupportedOp` if they do not."""
+        shapes = [v.shape if isinstance(v, Node) else v.values.shape for v in values]
+        try:
+            return tuple(np.broadcast_shapes(*shapes))
+        except ValueError as e:
+            raise UnsupportedOp(node, f"shapes {' and '.join(map(str, shapes))} do not broadcast") from e
+
     def is_gradient(self, x: Node) -> bool:
         """Whether ``x`` depends on the targets."""
         # Remembered by node: a graph of n diamonds has 2**n paths.
@@ -233,6 +242,18 @@ class Context:
     def at_scale(self, c: Constant, scale: int) -> Node:
         """Return a constant quantised to ``scale``."""
         return self.program.const(quantize(c.values, scale), scale)
+
+    def exactly(self, c: Constant) -> Node:
+        """Return a constant with ``numbers.constants`` significant bits in its largest element, and the
+        smallest scale that holds all its elements as they are then.
+        """
+        largest = float(np.abs(c.values).max(initial=0))
+        if not largest or not np.isfinite(largest):
+            return self.at_scale(c, 0)
+        scale = self.numbers.constants - 1 - floor(log2(largest))
+        values = quantize(c.values, scale)
+        spare = (int(low := np.bitwise_or.reduce(np.abs(values), axis=None)) & -int(low)).bit_length() - 1
+        return self.program.const(values >> np.int64(spare), scale - spare)
 
 
 Lowering = Callable[[Context, onnx.NodeProto], Value | tuple[Value, ...]]

@@ -108,15 +108,17 @@ def rescale(p: Program, x: Node, q: int, bits: int, label: str, *, ranged: bool 
     return d
 
 
-def commit(p: Program, x: Node, label: str) -> Node:
+def commit(p: Program, x: Node, label: str, bound: int | None = None) -> Node:
     """Return ``x`` as a committed tensor: the prover supplies it, an equation says that it is x.
+
+    ``bound`` is a tighter one than that of x, where the caller knows why.
 
     Worth it where x is expensive to compute in the circuit, a matrix product say: an equation costs a sum.
     Without the equation it is any tensor.
     """
     if x.op == "hint":
         return x
-    y = p.hint("exact", x, x.shape, x.scale, x.bound, f"{label} value")
+    y = p.hint("exact", x, x.shape, x.scale, x.bound if bound is None else bound, f"{label} value")
     p.equate([(1, x), (-1, y)], 0, f"{label} value")
     return y
 

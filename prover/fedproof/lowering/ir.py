@@ -285,7 +285,9 @@ class Program:
             raise AssertionError(f"lowering bug: equation {label} over the shapes {shapes}")
         if sum(abs(c) * node.bound for c, node in terms) + abs(constant) >= FIELD_BOUND:
             raise CallerError(f"the equation of {label} could wrap around in the field")
-        self.equations.append(Equation(tuple((c, node.id) for c, node in terms), constant, label))
+        claim = Equation(tuple((c, node.id) for c, node in terms), constant, label)
+        if all((e.terms, e.constant) != (claim.terms, constant) for e in self.equations):
+            self.equations.append(claim)
 
     def function(self, x: Node, table: FunctionTable, scale: int) -> Node:
         """``table`` of every element of ``x``, at ``scale``: one claim proves x to be in its domain, too."""

@@ -51,7 +51,7 @@ def convolve(node: Node, x: IntArray, w: IntArray) -> IntArray:
     padded = np.concatenate([x.reshape(n, c, -1), np.zeros((n, c, 1), dtype=np.int64)], axis=2)
     windows = padded[:, :, at].reshape(n, groups, c // groups * at.shape[0], at.shape[1])
     kernels = w.reshape(1, groups, o // groups, -1)
-    return (kernels @ windows).reshape(node.shape)
+    return np.asarray((kernels @ windows).reshape(node.shape))
 
 
 def emit_convolution(e: Emitter, node: Node, x: str, w: str) -> str:

@@ -10,16 +10,21 @@ must be right, but for a chance of one in 2**200.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+import fedproof.lowering.circuit.constants
 import fedproof.lowering.circuit.convolution  # noqa: F401 - registers its rule
 from fedproof.lowering.circuit.cells import float_summands
 from fedproof.lowering.circuit.contraction import Term
 from fedproof.lowering.circuit.covector import Covector
 from fedproof.lowering.circuit.functions import Functions
 from fedproof.lowering.circuit.powers import CHALLENGE, LATE
+from fedproof.lowering.circuit.purposes import Purpose
 from fedproof.lowering.emit import FLOAT
 from fedproof.lowering.ir import IntArray, Node, Program, Shape
 from fedproof.lowering.table import FIRST, exponent
@@ -28,19 +33,31 @@ LOOKUPS = "lookups"
 
 
 class CircuitEmitter(Functions):
-    """Writes the claims of a program."""
+    """Writes the claims of a program, and notes which of them each operation is for."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
+        self._purpose = Purpose("equations")
+        self.purposes: dict[str, Purpose] = {}
+
+    def op(self, op_type: str, inputs: Sequence[str], output: str, **attrs: Any) -> str:  # noqa: ANN401
+        """Append an ONNX node and note its purpose; return its output's name."""
+        self.purposes[output] = self._purpose
+        return super().op(op_type, inputs, output, **attrs)
 
     def lookups(self) -> str:
         """Emit all range checks; return the name of their sum, of shape (1,)."""
         parts: list[str] = []
         for check in self.program.checks:
             node = self.program.nodes[check.node]
+            self._purpose = Purpose("lookups", node.id)
             cells = self.cells(node)
             excess = check.offset + FIRST - cells.shift
             flat = self.reshape(cells.name, (node.size,))
             for part in float_summands(excess) if excess else ():
                 flat = self.with_constants("Add", flat, (node.size,), np.full(node.size, part))
             parts.append(flat)
+        self._purpose = Purpose("lookups")
         joined = self.op("Concat", parts, "checked", axis=0) if len(parts) > 1 else parts[0]
         power = numpy_helper.from_array(
             np.array(exponent(self.program.table_bits), dtype=np.float32), "exponent"
@@ -55,9 +72,11 @@ class CircuitEmitter(Functions):
         equations = self.program.equations
         largest = max((nodes[e.terms[0][1]].size for e in equations), default=1)
         stride = 1 << largest.bit_length()
+        self._purpose = Purpose("equations")
         weights = self.geometric(stride, len(equations) + 2)
         terms: list[tuple[int, Term]] = []
         for j, equation in enumerate(equations):
+            self._purpose = Purpose("equations", max(i for _, i in equation.terms))
             t = Covector.row_major(nodes[equation.terms[0][1]].shape)
             for coefficient, i in equation.terms:
                 terms += [(j, term) for term in self.pair(nodes[i], t.times(coefficient))]
@@ -65,8 +84,10 @@ class CircuitEmitter(Functions):
                 totals = tuple(self.total(v) for v in t.axes if v.n > 1)
                 terms.append((j, (equation.constant, totals or (self.one(),))))
         # Last: its degree in r is not bounded by the stride, so its weight must exceed all others.
+        self._purpose = Purpose("functions")
         if self.program.functions:
             terms += [(len(equations), term) for term in self.lookup_equation()]
+        self._purpose = Purpose("equations")
         return self._weighted(terms, weights)
 
     def _weighted(self, terms: list[tuple[int, Term]], weights: str) -> str:
@@ -107,7 +128,15 @@ def exposed(program: Program) -> list[Node]:
 
 
 def circuit_graph(program: Program, *, expose: bool = False) -> onnx.ModelProto:
-    """Return the ONNX graph that ezkl compiles: one input a slot, then the challenge's.
+    """Return the ONNX graph that ezkl compiles, see :func:`attributed_graph`."""
+    return attributed_graph(program, expose=expose)[0]
+
+
+def attributed_graph(
+    program: Program, *, expose: bool = False
+) -> tuple[onnx.ModelProto, dict[str, Purpose]]:
+    """Return the ONNX graph that ezkl compiles: one input a slot, then the challenge's; and what each of its
+    nodes is for, by the name of its output.
 
     Its outputs are the number of lookups and the challenge. ``expose`` adds the values of the tensors of
     :func:`exposed`, for tests that compare them with the reference.
@@ -130,8 +159,9 @@ def circuit_graph(program: Program, *, expose: bool = False) -> onnx.ModelProto:
     if program.challenged:
         head = emitter.constant_pool()
         emitter.nodes = head + emitter.nodes
-    return emitter.model(
+    model = emitter.model(
         "circuit",
         [helper.make_tensor_value_info(name, FLOAT, shape) for name, shape in inputs],
         [helper.make_tensor_value_info(name, FLOAT, shape) for name, shape in outputs],
     )
+    return model, emitter.purposes

@@ -7,6 +7,7 @@ from math import floor, frexp, isfinite, log2
 import onnx
 
 from fedproof.lowering.context import Constant, Context, Joined, UnsupportedOp, Value, lowers
+from fedproof.lowering.division import divide
 from fedproof.lowering.ir import Node
 
 
@@ -17,12 +18,18 @@ def add_values(ctx: Context, node: onnx.NodeProto, a: Value, b: Value, *, subtra
         case Node(), Node():
             x, y = ctx.align(a, b)
         case Node(), Constant():
-            x, y = a, ctx.at_scale(b, a.scale)
+            x, y = a, _beside(ctx, b, a)
         case Constant(), Node():
-            x, y = ctx.at_scale(a, b.scale), b
+            x, y = _beside(ctx, a, b), b
         case _:
             raise UnsupportedOp(node, "at least one operand must be a tensor")
     return ctx.program.sub(x, y) if subtract else ctx.program.add(x, y)
+
+
+def _beside(ctx: Context, c: Constant, x: Node) -> Node:
+    """Return a constant at the scale of ``x``, with as many axes at least."""
+    missing = len(x.shape) - c.values.ndim
+    return ctx.at_scale(Constant(c.values.reshape((1,) * missing + c.values.shape)), x.scale)
 
 
 @lowers("Add")
@@ -66,9 +73,8 @@ def mul(ctx: Context, node: onnx.NodeProto) -> Value:
     a, b = (ctx.materialise(v) if isinstance(v, Joined) else v for v in (a, b))
     if isinstance(a, Node) and isinstance(b, Constant):
         if b.uniform is not None:
-            ctx.demand_shape(node, b, a.shape)
-            return scale_by(ctx, node, a, b.uniform)
-        return ctx.program.mul(ctx.narrow(a, node.output[0]), ctx.at_scale(b, ctx.numbers.constants))
+            return ctx.program.expand(scale_by(ctx, node, a, b.uniform), ctx.broadcast(node, a, b))
+        return ctx.program.mul(ctx.narrow(a, node.output[0]), ctx.exactly(b))
     if isinstance(a, Node) and isinstance(b, Node):
         label = node.output[0]
         return ctx.program.mul(ctx.narrow(a, f"{label} left"), ctx.narrow(b, f"{label} right"))
@@ -77,12 +83,21 @@ def mul(ctx: Context, node: onnx.NodeProto) -> Value:
 
 @lowers("Div")
 def div(ctx: Context, node: onnx.NodeProto) -> Value:
-    """``a / c`` for a constant c."""
+    """``a / c`` for a constant c; for a tensor, which must be positive, the rounded quotient."""
     x = ctx.tensor(node, 0)
+    if not isinstance(ctx.values[node.input[1]], Constant):
+        return _quotient(ctx, node, x, ctx.tensor(node, 1))
     c = ctx.uniform(node, 1, x.shape)
     if not c:
         raise UnsupportedOp(node, "the divisor must be one non-zero constant")
     return scale_by(ctx, node, x, 1.0 / c)
+
+
+def _quotient(ctx: Context, node: onnx.NodeProto, n: Node, d: Node) -> Node:
+    label, numbers = node.output[0], ctx.numbers
+    n, d = ctx.narrow(n, f"{label} dividend"), ctx.narrow(d, f"{label} divisor")
+    scale = numbers.gradients if ctx.is_gradient(n) or ctx.is_gradient(d) else numbers.activations
+    return divide(ctx.program, n, d, scale - n.scale + d.scale, numbers.range, label)
 
 
 @lowers("Neg")
