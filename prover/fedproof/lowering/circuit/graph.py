@@ -132,9 +132,7 @@ def circuit_graph(program: Program, *, expose: bool = False) -> onnx.ModelProto:
     return attributed_graph(program, expose=expose)[0]
 
 
-def attributed_graph(
-    program: Program, *, expose: bool = False
-) -> tuple[onnx.ModelProto, dict[str, Purpose]]:
+def attributed_graph(program: Program, *, expose: bool = False) -> tuple[onnx.ModelProto, dict[str, Purpose]]:
     """Return the ONNX graph that ezkl compiles: one input a slot, then the challenge's; and what each of its
     nodes is for, by the name of its output.
 
