@@ -1,0 +1,187 @@
+"""Does training in a circuit's integers train? ``python -m benchmarks.training [CIRCUIT ...]``.
+
+Each circuit's model is trained twice on the same batches of digits in the same order: in the integers of its
+circuit, step by step as a trainer would take them (evaluated, not proven), and in float64. Losses and held-out
+accuracy after every epoch go to build/bench/training.json and, side by side, to build/bench/training.html.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jinja2 import Template
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from fedproof.circuits import TrainingSpec, available, load_spec
+from fedproof.circuits.program import build_program, float_graph, training_step
+from fedproof.export import TrainingStep, flat_parameters, load_attribute
+from fedproof.files import write_whole
+from fedproof.lowering import Program, evaluate, quantize
+from fedproof.project import Project
+from fedproof.record.charts import Series, line_chart
+
+Floats = NDArray[np.float64]
+HELD_OUT, SEED, EPOCHS = 360, 0, 5
+PAGE = Template(
+    """<!doctype html><meta charset="utf-8"><title>Training in integers</title>
+<style>body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto}svg{max-width:460px}
+.grid{stroke:#ddd}.axis{stroke:#888}.tick,.title{font-size:11px}
+.line{fill:none;stroke-width:2}.s0{stroke:#0b6;color:#0b6}.s1{stroke:#06c;color:#06c}
+figure{display:inline-block;margin:0 1rem 2rem 0}</style>
+<h1>Training in integers, beside float64</h1>
+<p>Same batches, same order. Solid: the circuit's integers. Dashed: float64.</p>
+{% for row in rows %}<h2>{{ row.circuit }}</h2>
+<figure>{{ row.loss }}<figcaption>training loss, relative to its start</figcaption></figure>
+<figure>{{ row.accuracy }}<figcaption>held-out accuracy</figcaption></figure>{% endfor %}"""
+)
+
+
+def digits(project: Project, pixels: int) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+    """Training and held-out digits of as many pixels as a model takes, in an order that ``SEED`` fixes."""
+    name = "load" if pixels == 64 else "load_28"
+    x, y = load_attribute(f"models/digits.py:{name}", project.root)()
+    order = np.random.default_rng(SEED).permutation(len(x))
+    test, rest = order[:HELD_OUT], order[HELD_OUT:]
+    return (x[rest], y[rest]), (x[test], y[test])
+
+
+class Twins:
+    """One model in integers and in float64."""
+
+    def __init__(self, spec: TrainingSpec, program: Program, step: TrainingStep) -> None:
+        self.spec, self.program, self.step = spec, program, step
+        step.module.double()
+        self.real = torch.from_numpy(flat_parameters(step.module))
+        self.bits = spec.numbers.weights
+        self.whole = quantize(self.real.numpy(), self.bits)
+        salt = next(n for n in program.nodes if n.op == "input" and n.attr("name") == "step_salt")
+        self.salt = np.zeros(salt.shape, dtype=np.int64)
+        self.places = next(s for s in program.slots if s.name == "step").nodes
+
+    def take(self, x: Floats, y: Floats) -> None:
+        """Take the same step twice."""
+        n = self.spec.numbers
+        inputs = {
+            "model": self.whole,
+            "x": quantize(x, n.inputs),
+            "y": quantize(y, n.targets),
+            "step_salt": self.salt,
+        }
+        values = evaluate(self.program, inputs)
+        moved = np.concatenate([values[i].ravel() for i in self.places])[: len(self.whole)]
+        self.whole = self.whole - moved
+        self.real = self.real - self.step(self.real, torch.from_numpy(x), torch.from_numpy(y)).detach()
+
+    def scores(self, x: Floats, y: Floats) -> dict[str, float]:
+        """Loss and accuracy of both on ``x`` (n, *sample), ``y`` (n, *target)."""
+        result = {}
+        for name, theta in (
+            ("integers", torch.from_numpy(self.whole / 2.0**self.bits)),
+            ("float", self.real),
+        ):
+            with torch.no_grad():
+                parameters = self.step.unflatten(theta)
+                answer = torch.func.functional_call(self.step.module, parameters, (torch.from_numpy(x),))
+                result[f"{name}_loss"] = float(self.step.loss(answer, torch.from_numpy(y)))
+                right = answer.numpy().argmax(1) == y.argmax(1)
+                result[f"{name}_accuracy"] = float(right.mean())
+        return result
+
+
+def batches(x: Floats, y: Floats, size: int, epoch: int) -> Iterator[tuple[Floats, Floats]]:
+    """Full batches in the order of an epoch."""
+    order = np.random.default_rng((SEED, epoch)).permutation(len(x))
+    for start in range(0, len(x) - size + 1, size):
+        at = order[start : start + size]
+        yield x[at], y[at]
+
+
+def run(project: Project, name: str, epochs: int, show: Console) -> dict[str, Any]:
+    """Train a circuit's model for some epochs; return its curves."""
+    spec = load_spec(name, project.circuits)
+    assert isinstance(spec, TrainingSpec)
+    program = build_program(spec, project.circuits, float_graph(spec, project.root))
+    twins = Twins(spec, program, training_step(spec, project.root))
+    (x, y), (test_x, test_y) = digits(project, int(np.prod(spec.sample)))
+    shape = (-1, *spec.sample)
+    x, test_x = x.reshape(shape), test_x.reshape(shape)
+    curve = [twins.scores(test_x, test_y) | {"train": twins.scores(x, y)}]
+    started = time.perf_counter()
+    for epoch in range(epochs):
+        todo = len(x) // spec.batch
+        for bx, by in track(batches(x, y, spec.batch, epoch), f"{name} {epoch + 1}", todo, console=show):
+            twins.take(bx, by)
+        curve.append(twins.scores(test_x, test_y) | {"train": twins.scores(x, y)})
+    return {"circuit": name, "seconds": round(time.perf_counter() - started, 1), "epochs": curve}
+
+
+def page(rows: list[dict[str, Any]]) -> str:
+    """Loss and accuracy curves of all circuits as one HTML page."""
+    drawn = []
+    for row in rows:
+        labels = [str(i) for i in range(len(row["epochs"]))]
+        kinds = (("integers", False), ("float", True))
+        start = max(e["train"]["float_loss"] for e in row["epochs"])
+        loss = [
+            Series(k, [min(1.0, e["train"][f"{k}_loss"] / start) for e in row["epochs"]], dashed=dashed)
+            for k, dashed in kinds
+        ]
+        accuracy = [Series(k, [e[f"{k}_accuracy"] for e in row["epochs"]], dashed=d) for k, d in kinds]
+        drawn.append(
+            {
+                "circuit": row["circuit"],
+                "loss": line_chart(labels, loss, title="training loss", x_title="epoch"),
+                "accuracy": line_chart(labels, accuracy, title="held-out accuracy", x_title="epoch"),
+            }
+        )
+    return PAGE.render(rows=drawn)
+
+
+def main() -> None:
+    """Train the circuits named on the command line, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("circuits", nargs="*", help="training circuits (default: all)")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--output", type=Path, default=None, help="folder (default: build/bench)")
+    given = parser.parse_args()
+    project = Project.find()
+    names = given.circuits or [
+        n for n in available(project.circuits) if load_spec(n, project.circuits).kind == "training"
+    ]
+    show = Console()
+    folder = given.output or project.root / "build" / "bench"
+    kept = folder / "training.json"
+    rows = {r["circuit"]: r for r in json.loads(kept.read_text())} if kept.is_file() else {}
+    for name in names:
+        rows[name] = run(project, name, given.epochs, show)
+        write_whole(kept, json.dumps(list(rows.values()), indent=1) + "\n")
+    write_whole(folder / "training.html", page(list(rows.values())))
+    table = Table(
+        "circuit", "epochs", "accuracy, integers", "accuracy, float64", "loss, integers", "loss, float64", "s"
+    )
+    for row in rows.values():
+        last = row["epochs"][-1]
+        table.add_row(
+            row["circuit"],
+            str(len(row["epochs"]) - 1),
+            f"{last['integers_accuracy']:.3f}",
+            f"{last['float_accuracy']:.3f}",
+            f"{last['train']['integers_loss']:.4f}",
+            f"{last['train']['float_loss']:.4f}",
+            str(row["seconds"]),
+        )
+    show.print(table)
+
+
+if __name__ == "__main__":
+    main()
