@@ -9,8 +9,11 @@ from contextlib import contextmanager
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from fedproof.errors import CallerError
 from fedproof.export.check import compare, examples, id_inputs
+from fedproof.export.decompositions.batch import FROZEN
 from fedproof.export.emit import emit
 from fedproof.export.provenance import Recorder
 from fedproof.export.step import TrainingStep, flat_parameters, unflatten
@@ -29,10 +32,11 @@ def export_step(step: TrainingStep) -> onnx.ModelProto:
     :class:`CallerError` if the module cannot be traced, has an operator without a canonical form, or the two
     disagree.
     """
+    _refuse_running_statistics(step.module)
     theta = torch.from_numpy(flat_parameters(step.module)).float()
     what = f"a training step of {type(step.module).__name__}"
     with _single_precision(step.module):
-        return _exported(step.run, step.inputs(), theta, what)
+        return _exported(step.module, step.run, step.inputs(), theta, what)
 
 
 def export_forward(module: nn.Module, sample_shape: tuple[int, ...], batch: int) -> onnx.ModelProto:
@@ -60,26 +64,37 @@ def export_forward(module: nn.Module, sample_shape: tuple[int, ...], batch: int)
     module.eval()
     try:
         with _single_precision(module):
-            return _exported(answer, shapes, theta, f"the answer of {type(module).__name__}")
+            return _exported(module, answer, shapes, theta, f"the answer of {type(module).__name__}")
     finally:
         for part, training in modes.items():
             part.training = training
 
 
 def _exported(
-    function: Function, shapes: Mapping[str, tuple[int, ...]], theta: Tensor, what: str
+    module: nn.Module, function: Function, shapes: Mapping[str, tuple[int, ...]], theta: Tensor, what: str
 ) -> onnx.ModelProto:
     given = {"model": theta}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         traced = trace(function, examples(shapes, given), what)
         ids = id_inputs(traced, list(shapes))
-        model = emit(traced, list(shapes))
+        try:
+            model = emit(traced, list(shapes))
+        except CallerError as e:
+            raise CallerError(f"cannot export {what}: {e.message}", hint=e.hint) from e
     # A zero parameter hides what it multiplies: compare at others, too.
     moved = theta + 0.1 * torch.randn(theta.shape, generator=torch.Generator().manual_seed(1))
     for at in (theta, moved):
-        compare(model, lambda inputs: function(inputs, Recorder()), examples(shapes, {"model": at}, ids))
+        compare(
+            model, module, lambda tensors: function(tensors, Recorder()), examples(shapes, {"model": at}, ids)
+        )
     return model
+
+
+def _refuse_running_statistics(module: nn.Module) -> None:
+    for name, part in module.named_modules():
+        if isinstance(part, _BatchNorm) and part.training and part.running_mean is not None:
+            raise CallerError(f"{name}: batch normalisation in training mode", hint=FROZEN)
 
 
 @contextmanager

@@ -49,10 +49,24 @@ class TrainingStep:
     @property
     def mask_length(self) -> int:
         """K, the elements of a dropout mask that a sample takes; 0 without dropout. Runs the module."""
-        tape = MaskTape(self.batch)
+        tape, recorder = MaskTape(self.batch), Recorder()
         like = next(self.module.parameters())
-        with torch.no_grad(), substituted(tape):
-            self.module(torch.zeros((self.batch, *self.sample), dtype=like.dtype))
+        try:
+            with (
+                torch.no_grad(),
+                substituted(tape) as table,
+                recorder.watching(self.module),
+                recorder.using(table),
+            ):
+                self.module(torch.zeros((self.batch, *self.sample), dtype=like.dtype))
+        except CallerError:
+            raise
+        # Whatever the user's module raises.
+        except Exception as e:
+            raise CallerError(
+                f"{recorder.at}: {type(self.module).__name__} fails on a batch of "
+                f"{self.batch} samples of shape {self.sample}: {type(e).__name__}: {e}"
+            ) from e
         return tape.used
 
     def inputs(self) -> dict[str, tuple[int, ...]]:

@@ -7,6 +7,7 @@ from torch.fx import GraphModule
 
 from fedproof.export.emit import elementwise, movement, places, products, softmax  # noqa: F401
 from fedproof.export.emit.context import Walk
+from fedproof.export.emit.shapes import let_go
 
 __all__ = ["emit"]
 
@@ -17,6 +18,7 @@ def emit(traced: GraphModule, inputs: Sequence[str]) -> onnx.ModelProto:
     Raises :class:`~fedproof.errors.CallerError` at an operator without a canonical form, naming its module
     and line.
     """
+    let_go(traced.graph)
     traced.graph.eliminate_dead_code()
     walk = Walk(traced)
     found = walk.run(inputs)

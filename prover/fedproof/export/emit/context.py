@@ -25,11 +25,6 @@ EMITTERS: dict[Any, Emitter] = {}
 _aten = torch.ops.aten
 ALIASES = (_aten.clone, _aten.detach, _aten.alias)
 _RESHAPES = (*ALIASES, _aten.view, _aten.unsqueeze, _aten.squeeze, _aten.expand, _aten._unsafe_view)
-#: These depend on the shape of their argument alone.
-_SHAPE_ONLY = {
-    "zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty",
-    "new_empty_strided", "fill",
-}  # fmt: skip
 
 
 def emits(*targets: object) -> Callable[[Given], Given]:
@@ -72,26 +67,23 @@ class Walk:
         name = getattr(getattr(node.target, "overloadpacket", None), "__name__", "")
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and "empty" not in name:
             raise self.refusal(node, "draws random numbers", "pass them as a part of the sample")
-        if name in _SHAPE_ONLY:
-            value = node.meta["val"]
-            if name in ("full_like", "new_full", "fill"):
-                filler = node.args[1] if name != "new_full" else node.args[2]
-                return torch.full(tuple(value.shape), self._evaluated(filler), dtype=value.dtype)
-            return (torch.ones if "ones" in name else torch.zeros)(tuple(value.shape), dtype=value.dtype)
         if not any(isinstance(v, Ref) for v in _flat(self.values[n] for n in node.all_input_nodes)):
             return self._constant(node)
         emitter = EMITTERS.get(node.target) or EMITTERS.get(getattr(node.target, "overloadpacket", None))
         if emitter is None:
-            raise self.refusal(node, "has no canonical form", "use layers listed in docs/circuits.md")
+            raise self.refusal(
+                node, "has no canonical form", "docs/circuits.md lists what may be used instead"
+            )
         try:
             return emitter(self, node)
         except CallerError as e:
             if e.message.startswith(str(self.builder.origin)):
                 raise
             raise CallerError(f"{self.builder.origin}: {e.message}", hint=e.hint) from e
-
-    def _evaluated(self, argument: Argument) -> Argument:
-        return self.values[argument].item() if isinstance(argument, fx.Node) else argument
+        # An emitter met a form of the operator that it was not written for.
+        except Exception as e:
+            reason = f"has no canonical form here ({type(e).__name__}: {e})"
+            raise self.refusal(node, reason, "write it with other operators") from e
 
     def _constant(self, node: fx.Node) -> Argument:
         args = fx.node.map_arg(node.args, lambda n: self.values[n])

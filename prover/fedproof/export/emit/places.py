@@ -101,6 +101,8 @@ def movement(walk: Walk, node: fx.Node) -> Value:
     """Run the operator on the places of its elements, counted from one (zero stays zero), and gather them."""
     sources = [n for n in node.all_input_nodes if isinstance(walk.values[n], Ref)]
     refs = [walk.values[n] for n in sources]
+    if any(ref.kind != "float" and n is not node.args[0] for n, ref in zip(sources, refs, strict=True)):
+        raise walk.refusal(node, "takes elements where the data say", "use torch.where or a one-hot product")
     constants = [n for n in node.all_input_nodes if isinstance(walk.values[n], Tensor)]
     for n in constants:
         moved = walk.values[n].is_floating_point()
