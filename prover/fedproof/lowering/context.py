@@ -12,14 +12,11 @@ import onnx
 from numpy.typing import NDArray
 
 from fedproof.errors import CallerError
-from fedproof.lowering.gadgets import commit, quantize, rescale
-from fedproof.lowering.ir import Node, Program, Shape
-from fedproof.lowering.numbers import Numbers
+from fedproof.lowering.gadgets import quantize
+from fedproof.lowering.ir import Node, Shape
+from fedproof.lowering.scales import Scales
 
-#: Ops that move elements without computing on them.
-MOVES = frozenset({"transpose", "reshape", "slice", "concat"})
 #: Ops of one operand that a rescale may be moved behind.
-LINEAR = frozenset({"sum", "transpose", "reshape", "times", "restate"})
 
 
 def place(node: onnx.NodeProto) -> str:
@@ -85,18 +82,12 @@ Value = Node | Constant | Predicate | Joined
 
 
 @dataclass
-class Context:
+class Context(Scales):
     """Lowering of one graph in progress."""
 
-    program: Program
-    numbers: Numbers
     values: dict[str, Value] = field(default_factory=dict)
-    targets: set[int] = field(default_factory=set)
     #: Comparisons made, by tensor and threshold: the mask, and what it leaves of the tensor.
     masks: dict[tuple[int, bytes], tuple[Node, Node]] = field(default_factory=dict)
-    _narrow: dict[int, Node] = field(default_factory=dict)
-    _arguments: dict[tuple[int, int], Node] = field(default_factory=dict)
-    _gradient: dict[int, bool] = field(default_factory=dict)
 
     def tensor(self, node: onnx.NodeProto, i: int) -> Node:
         """Input ``i`` of a float node, which must be a computed tensor."""
@@ -141,89 +132,6 @@ class Context:
         except ValueError as e:
             raise UnsupportedOp(node, f"shapes {' and '.join(map(str, shapes))} do not broadcast") from e
 
-    def is_gradient(self, x: Node) -> bool:
-        """Whether ``x`` depends on the targets."""
-        # Remembered by node: a graph of n diamonds has 2**n paths.
-        if x.id not in self._gradient:
-            self._gradient[x.id] = x.id in self.targets or any(
-                self.is_gradient(self.program.nodes[i]) for i in x.inputs
-            )
-        return self._gradient[x.id]
-
-    def is_leaf(self, x: Node) -> bool:
-        """Whether ``x`` only moves elements of declared inputs."""
-        if x.op in MOVES:
-            return all(self.is_leaf(self.program.nodes[i]) for i in x.inputs)
-        return x.op in ("input", "const")
-
-    def narrow(self, x: Node, label: str, *, ranged: bool = True) -> Node:
-        """Return ``x`` rescaled to the format of its class, if it has more fractional bits than that.
-
-        Called where a tensor enters a product or a comparison, so that sums before it stay exact.
-        """
-        limit = self.numbers.gradients if self.is_gradient(x) else self.numbers.activations
-        if self.is_leaf(x):
-            return x
-        if x.scale <= limit:
-            return self.settled(x, label)
-        if x.id in self._narrow:
-            return self._narrow[x.id]
-        # A movement is undone first, so that a tensor and its transpose share one division.
-        if x.op in ("transpose", "reshape"):
-            inner = self.narrow(self.program.nodes[x.inputs[0]], label, ranged=ranged)
-            if x.op == "transpose":
-                return self.program.transpose(inner, x.attr("perm"))
-            return self.program.reshape(inner, x.shape)
-        d = rescale(self.program, x, x.scale - limit, self.numbers.range, label, ranged=ranged)
-        self._narrow[x.id] = d
-        return d
-
-    def narrow_to(self, x: Node, limit: int, label: str, *, ranged: bool = False) -> Node:
-        """Return ``x`` at most ``limit`` fractional bits, committed: the argument of a table or a gadget.
-
-        ``ranged=False`` leaves it to the caller to prove that it is a small integer.
-        """
-        if x.scale <= limit:
-            return self.settled(x, label)
-        key = (x.id, limit)
-        if key not in self._arguments:
-            self._arguments[key] = rescale(
-                self.program, x, x.scale - limit, self.numbers.range, label, ranged=ranged
-            )
-        return self._arguments[key]
-
-    def settled(self, x: Node, label: str) -> Node:
-        """Return ``x``, committed if the circuit would have to compute a product of matrices for it."""
-        return commit(self.program, x, label) if self._is_expensive(x) else x
-
-    def _is_expensive(self, x: Node) -> bool:
-        if x.op in ("matmul", "conv", "sum"):
-            return True
-        linear = x.op in MOVES or x.op in ("add", "sub", "times", "restate", "gather", "expand")
-        return linear and any(self._is_expensive(self.program.nodes[i]) for i in x.inputs)
-
-    def narrow_terms(self, x: Node, label: str) -> Node:
-        """Return ``x`` computed from rescaled tensors: what is summed up is rescaled, not each sum of it.
-
-        A bias's gradient is a sum of what its layer's products read rescaled already.
-        """
-        p = self.program
-        limit = self.numbers.gradients if self.is_gradient(x) else self.numbers.activations
-        if x.id in self._narrow or x.scale <= limit or x.op not in LINEAR:
-            return self.narrow(x, label)
-        inner = self.narrow_terms(p.nodes[x.inputs[0]], label)
-        lost = p.nodes[x.inputs[0]].scale - inner.scale
-        match x.op:
-            case "sum":
-                return p.sum(inner, x.attr("axes"), keepdims=x.attr("keepdims"))
-            case "transpose":
-                return p.transpose(inner, x.attr("perm"))
-            case "reshape":
-                return p.reshape(inner, x.shape)
-            case "times":
-                return p.times(inner, x.attr("factor"), x.scale - lost)
-        return p.restate(inner, x.scale - lost)
-
     def align(self, a: Node, b: Node) -> tuple[Node, Node]:
         """Return ``a`` and ``b`` at the larger of their scales, exactly."""
         scale = max(a.scale, b.scale)
@@ -242,6 +150,11 @@ class Context:
     def at_scale(self, c: Constant, scale: int) -> Node:
         """Return a constant quantised to ``scale``."""
         return self.program.const(quantize(c.values, scale), scale)
+
+    def beside(self, c: Constant, x: Node) -> Node:
+        """Return a constant at the scale of ``x``, with as many axes at least."""
+        missing = len(x.shape) - c.values.ndim
+        return self.at_scale(Constant(c.values.reshape((1,) * missing + c.values.shape)), x.scale)
 
     def exactly(self, c: Constant) -> Node:
         """Return a constant with ``numbers.constants`` significant bits in its largest element, and the

@@ -48,6 +48,8 @@ def compared(
             bits = min(bits, max(ctx.numbers.range, ctx.numbers.table))
             bits = max(bits, int(np.abs(k).max()).bit_length() + 1 if k.any() else 0)
         m, a = above(ctx.program, x, k, bits, label)
+        if plain:
+            ctx.proven(x)
         ctx.masks[key] = m, a
         # max(x, 0) > 0 exactly where x > 0.
         if not k.any():

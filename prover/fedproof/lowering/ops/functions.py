@@ -82,9 +82,11 @@ def _table(ctx: Context, node: onnx.NodeProto) -> Value:
     """A function of one variable: argument rescaled to ``numbers.function_input`` bits, looked up."""
     name = node.op_type.removeprefix("Table_")
     numbers = ctx.numbers
-    x = ctx.narrow_to(ctx.tensor(node, 0), numbers.function_input, f"{node.output[0]} argument")
+    x = ctx.narrow_to(ctx.tensor(node, 0), numbers.function_input, f"{node.output[0]} argument", ranged=False)
     half = 2 ** (numbers.functions - 1)
     table = tabulate(name, FUNCTIONS[name], -half, 2 * half, x.scale, numbers.activations)
+    # Being in the domain of the table says that x is a small integer.
+    ctx.proven(x)
     return ctx.program.function(x, table, numbers.activations)
 
 
@@ -118,13 +120,17 @@ def _softmax(ctx: Context, x: Node, keep: NDArray[np.bool_], label: str) -> Node
     p, numbers = ctx.program, ctx.numbers
     n = x.shape[-1]
     rows, kept = prod(x.shape[:-1]), keep.reshape(-1, n)
-    x = ctx.narrow_to(x, numbers.function_input, f"{label} argument")
+    everything = bool(keep.all())
+    x = ctx.narrow_to(x, numbers.function_input, f"{label} argument", ranged=not everything)
     at = tuple(int(i) for i in np.flatnonzero(kept))
     flat = p.gather(p.flatten(x), 0, at)
     row_of = tuple(i // n for i in at)
     largest = p.hint("row_max", flat, (rows,), x.scale, x.bound, f"{label} largest", rows=row_of)
     signed(p, largest, x.bound.bit_length(), f"{label} largest")
     d = commit(p, p.sub(p.gather(largest, 0, row_of), flat), f"{label} distance")
+    if everything:
+        # Integers: the largest by its check, d as an entry of the table.
+        ctx.proven(x)
     _touch_zero(ctx, d, row_of, rows, label)
     table = tabulate("exp(-x)", lambda v: exp(-v), 0, 2**numbers.functions, x.scale, EXP_BITS)
     e = p.function(d, table, EXP_BITS)
@@ -195,6 +201,6 @@ def _row_sums(ctx: Context, e: Node, row_of: tuple[int, ...], rows: int) -> Node
 def rsqrt(ctx: Context, node: onnx.NodeProto) -> Value:
     """``1 / sqrt(x)`` of a positive tensor, rounded down."""
     numbers = ctx.numbers
-    x = ctx.narrow_to(ctx.tensor(node, 0), 2 * numbers.activations, f"{node.output[0]} argument", ranged=True)
+    x = ctx.narrow_to(ctx.tensor(node, 0), 2 * numbers.activations, f"{node.output[0]} argument")
     out = numbers.activations + 2
     return inverse_root(ctx.program, x, 2 * out + x.scale, node.output[0])

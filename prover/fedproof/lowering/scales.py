@@ -1,0 +1,127 @@
+"""The policy for scales: sums stay exact, what enters a product is rescaled to its class's format, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fedproof.lowering.gadgets import commit, rescale, signed
+from fedproof.lowering.ir import Node, Program
+from fedproof.lowering.numbers import Numbers
+
+#: Ops that move elements without computing on them.
+MOVES = frozenset({"transpose", "reshape", "slice", "concat"})
+#: Ops of one operand that a rescale may be moved behind: an element of the result is one of the operand.
+_UNDONE = frozenset({"transpose", "reshape", "expand", "restate", "gather"})
+#: Linear ops of one operand whose result may be computed from the rescaled operand.
+_SUMMED = frozenset({"sum", "transpose", "reshape", "times", "restate"})
+
+
+@dataclass
+class Scales:
+    """Rescales tensors of a program, each once for each number of bits dropped."""
+
+    program: Program
+    numbers: Numbers
+    targets: set[int] = field(default_factory=set)
+    _rescaled: dict[tuple[int, int], Node] = field(default_factory=dict)
+    #: Rescaled tensors that nothing has proven to be small integers yet.
+    _unproven: set[int] = field(default_factory=set)
+    _gradient: dict[int, bool] = field(default_factory=dict)
+
+    def is_gradient(self, x: Node) -> bool:
+        """Whether ``x`` depends on the targets."""
+        # Remembered by node: a graph of n diamonds has 2**n paths.
+        if x.id not in self._gradient:
+            self._gradient[x.id] = x.id in self.targets or any(
+                self.is_gradient(self.program.nodes[i]) for i in x.inputs
+            )
+        return self._gradient[x.id]
+
+    def is_leaf(self, x: Node) -> bool:
+        """Whether ``x`` only moves elements of declared inputs."""
+        if x.op in MOVES or x.op in ("gather", "expand"):
+            return all(self.is_leaf(self.program.nodes[i]) for i in x.inputs)
+        return x.op in ("input", "const")
+
+    def limit(self, x: Node) -> int:
+        """Fractional bits that the class of ``x`` keeps in a product."""
+        return self.numbers.gradients if self.is_gradient(x) else self.numbers.activations
+
+    def narrow(self, x: Node, label: str, *, ranged: bool = True) -> Node:
+        """Return ``x`` rescaled to the format of its class, if it has more fractional bits than that.
+
+        Called where a tensor enters a product or a comparison, so that sums before it stay exact. With
+        ``ranged=False`` the caller proves that every element is a small integer and says so (:meth:`proven`).
+        """
+        return x if self.is_leaf(x) else self.narrow_to(x, self.limit(x), label, ranged=ranged)
+
+    def narrow_to(self, x: Node, limit: int, label: str, *, ranged: bool = True) -> Node:
+        """Return ``x`` with at most ``limit`` fractional bits, committed. ``ranged`` as in :meth:`narrow`."""
+        if x.scale <= limit:
+            return self.settled(x, label)
+        return self._drop(x, x.scale - limit, label, ranged=ranged)
+
+    def proven(self, x: Node) -> None:
+        """Note that all elements of ``x`` were proven to be small integers."""
+        while x.op in ("transpose", "reshape", "restate"):
+            x = self.program.nodes[x.inputs[0]]
+        self._unproven.discard(x.id)
+
+    def _drop(self, x: Node, q: int, label: str, *, ranged: bool) -> Node:
+        # Movements are undone first, so that a tensor, its transpose and its copies share one division.
+        if x.op in _UNDONE:
+            parent = self.program.nodes[x.inputs[0]]
+            if x.size >= parent.size:
+                return self._redone(x, self._drop(parent, q, label, ranged=ranged or x.size > parent.size))
+        key = (x.id, q)
+        if key not in self._rescaled:
+            d = rescale(self.program, x, q, self.numbers.range, label, ranged=ranged)
+            self._rescaled[key] = d
+            if not ranged:
+                self._unproven.add(d.id)
+        d = self._rescaled[key]
+        if ranged and d.id in self._unproven:
+            signed(self.program, d, self.numbers.range, f"{label} range")
+            self.proven(d)
+        return d
+
+    def _is_dropped(self, x: Node, q: int) -> bool:
+        """Whether ``x`` without its last q bits is there already, as :meth:`_drop` would return it."""
+        while x.op in _UNDONE and x.size >= self.program.nodes[x.inputs[0]].size:
+            x = self.program.nodes[x.inputs[0]]
+        return (x.id, q) in self._rescaled
+
+    def _redone(self, x: Node, inner: Node) -> Node:
+        """Return what op ``x`` makes of ``inner`` in place of its operand."""
+        p, dropped = self.program, self.program.nodes[x.inputs[0]].scale - inner.scale
+        redo: dict[str, Callable[[], Node]] = {
+            "transpose": lambda: p.transpose(inner, x.attr("perm")),
+            "reshape": lambda: p.reshape(inner, x.shape),
+            "expand": lambda: p.expand(inner, x.shape),
+            "gather": lambda: p.gather(inner, x.attr("axis"), x.attr("indices")),
+            "sum": lambda: p.sum(inner, x.attr("axes"), keepdims=x.attr("keepdims")),
+            "times": lambda: p.times(inner, x.attr("factor"), x.scale - dropped),
+            "restate": lambda: p.restate(inner, x.scale - dropped),
+        }
+        return redo[x.op]()
+
+    def settled(self, x: Node, label: str) -> Node:
+        """Return ``x``, committed if the circuit would have to compute a product of matrices for it."""
+        return commit(self.program, x, label) if self._is_expensive(x) else x
+
+    def _is_expensive(self, x: Node) -> bool:
+        if x.op in ("matmul", "conv", "sum"):
+            return True
+        linear = x.op in MOVES or x.op in ("add", "sub", "times", "restate", "gather", "expand")
+        return linear and any(self._is_expensive(self.program.nodes[i]) for i in x.inputs)
+
+    def narrow_terms(self, x: Node, label: str) -> Node:
+        """Return ``x`` computed from rescaled tensors: what is summed up is rescaled, not each sum of it.
+
+        A bias's gradient is a sum of what its layer's products read rescaled already.
+        """
+        limit = self.limit(x)
+        if x.scale <= limit or x.op not in _SUMMED or self._is_dropped(x, x.scale - limit):
+            return self.narrow(x, label)
+        return self._redone(x, self.narrow_terms(self.program.nodes[x.inputs[0]], label))
