@@ -56,10 +56,14 @@ def origin_of(node: torch.fx.Node) -> Origin:
 
 
 class Recorder(TorchFunctionMode):
-    """Annotates what is traced inside it. ``at`` is the place where the trace is, or where it failed."""
+    """Annotates what is traced inside it. ``at`` is the place where the trace is, or where it failed.
 
-    def __init__(self) -> None:
+    With ``noting`` off it replaces functions only: a step that is run rather than traced needs no notes.
+    """
+
+    def __init__(self, noting: bool = True) -> None:
         super().__init__()
+        self.noting = noting
         self.at = Origin()
         self._replaced: Mapping[Callable[..., Any], Callable[..., Any]] = {}
         self._modules: list[str] = []
@@ -74,10 +78,12 @@ class Recorder(TorchFunctionMode):
     ) -> Foreign:
         """Call ``func``, or what replaces it, and note where that happened."""
         del types
+        function = self._replaced.get(func, func)
+        if not self.noting:
+            return function(*args, **(kwargs or {}))
         origin = self.at = Origin(self._modules[-1] if self._modules else "", _user_line())
-        replacement = self._replaced.get(func)
         with fx_traceback.annotate({_NOTE: origin}):
-            out = (replacement or func)(*args, **(kwargs or {}))
+            out = function(*args, **(kwargs or {}))
         for tensor in out if isinstance(out, tuple | list) else (out,):
             if isinstance(tensor, Tensor) and tensor.grad_fn is not None:
                 self._label(tensor.grad_fn, origin)
@@ -127,7 +133,7 @@ class Recorder(TorchFunctionMode):
     def watching(self, module: nn.Module) -> Iterator[None]:
         """Follow the calls of all submodules by name."""
         handles = []
-        for name, part in module.named_modules():
+        for name, part in module.named_modules() if self.noting else ():
             handles.append(part.register_forward_pre_hook(self._enter(name)))
             handles.append(part.register_forward_hook(self._leave))
         try:

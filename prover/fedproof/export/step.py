@@ -93,7 +93,7 @@ class TrainingStep:
 
     def run(self, inputs: Mapping[str, Tensor], recorder: Recorder | None = None) -> dict[str, Tensor]:
         """Return ``step`` (D,), and ``new_state`` (D,) if any. Inputs as in :meth:`inputs`."""
-        recorder = recorder or Recorder()
+        recorder = recorder or Recorder(noting=False)
         tape = MaskTape(self.batch, inputs.get("mask"))
 
         def objective(parameters: dict[str, Tensor]) -> Tensor:
