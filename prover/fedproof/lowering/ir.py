@@ -79,6 +79,8 @@ class Program:
     #: The float node that is being lowered, and for each node the one that first needed it.
     origin: Origin | None = None
     origins: dict[int, Origin] = field(default_factory=dict)
+    #: In a segment of a larger program (segments.py): how all of them store what they share.
+    fixed_shifts: dict[int, int] | None = None
     _interned: dict[Any, int] = field(default_factory=dict, repr=False)
 
     # -- construction -------------------------------------------------------------------------------
@@ -341,6 +343,8 @@ class Program:
 
     def shifts(self) -> dict[int, int]:
         """By how much a committed tensor is stored shifted: so that its range check reads it as it stands."""
+        if self.fixed_shifts is not None:
+            return self.fixed_shifts
         shiftable = {i for s in self.slots if s.shifted for i in s.nodes}
         found: dict[int, int] = {}
         for c in self.checks:
@@ -378,6 +382,8 @@ class Program:
         pruned.counts = [new[i] for i in self.counts]
         pruned.slots = [Slot(s.name, tuple(new[i] for i in s.nodes), s.salt, s.shifted) for s in self.slots]
         pruned.constants = {new[i]: v for i, v in self.constants.items() if i in new}
+        if self.fixed_shifts is not None:
+            pruned.fixed_shifts = {new[i]: v for i, v in self.fixed_shifts.items() if i in new}
         pruned.origins = {new[i]: o for i, o in self.origins.items() if i in new}
         return pruned
 
