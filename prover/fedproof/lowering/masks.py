@@ -42,9 +42,12 @@ def _masked(p: Program, x: Node, shifted: Node, label: str) -> tuple[Node, Node]
 
 
 def is_bit(p: Program, x: Node) -> bool:
-    """Whether every element is 0 or 1 by what made it: a mask, a product of masks, or either moved."""
+    """Whether every element is 0 or 1 by what made it: masks, their opposites, products and movements."""
     if x.op == "hint":
         return str(x.attr("kind")) in ("positive", "first_maximum", "one_hot")
     if x.op in ("mul", "transpose", "reshape", "slice", "gather", "expand", "concat"):
         return all(is_bit(p, p.nodes[i]) for i in x.inputs)
+    if x.op == "sub":
+        one, m = (p.nodes[i] for i in x.inputs)
+        return one.op == "const" and bool((p.constants[one.id] == 1).all()) and is_bit(p, m)
     return x.op == "const" and bool(np.isin(p.constants[x.id], (0, 1)).all())

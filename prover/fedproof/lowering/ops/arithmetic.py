@@ -18,18 +18,12 @@ def add_values(ctx: Context, node: onnx.NodeProto, a: Value, b: Value, *, subtra
         case Node(), Node():
             x, y = ctx.align(a, b)
         case Node(), Constant():
-            x, y = a, _beside(ctx, b, a)
+            x, y = a, ctx.beside(b, a)
         case Constant(), Node():
-            x, y = _beside(ctx, a, b), b
+            x, y = ctx.beside(a, b), b
         case _:
             raise UnsupportedOp(node, "at least one operand must be a tensor")
     return ctx.program.sub(x, y) if subtract else ctx.program.add(x, y)
-
-
-def _beside(ctx: Context, c: Constant, x: Node) -> Node:
-    """Return a constant at the scale of ``x``, with as many axes at least."""
-    missing = len(x.shape) - c.values.ndim
-    return ctx.at_scale(Constant(c.values.reshape((1,) * missing + c.values.shape)), x.scale)
 
 
 @lowers("Add")

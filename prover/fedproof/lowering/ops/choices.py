@@ -49,12 +49,12 @@ def _chosen(
         a = ctx.narrow(_node(then), label)
         if other.uniform == 0:
             return p.mul(m, a)
-        b = ctx.at_scale(other, a.scale)
+        b = ctx.beside(other, a)
     elif isinstance(then, Constant):
         b = ctx.narrow(other, label)
         if then.uniform == 0:
             return p.sub(b, p.mul(m, b))
-        a = ctx.at_scale(then, b.scale)
+        a = ctx.beside(then, b)
     else:
         a, b = ctx.align(ctx.narrow(then, f"{label} then"), ctx.narrow(other, f"{label} else"))
     return p.add(p.mul(m, p.sub(a, b)), b)
