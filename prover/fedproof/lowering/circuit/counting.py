@@ -23,41 +23,52 @@ ELEMENTWISE = frozenset({"Add", "Sub", "Mul", "Pow"})
 MOVES = frozenset({"Concat", "Expand", "Gather", "Identity", "Reshape", "Slice", "Transpose"})
 
 
-def count_cells(program: Program, columns: int = 1) -> Counter[Purpose]:
-    """Return the cells of the program's circuit by purpose, laid out in ``columns`` (num_inner_cols)."""
-    graph, purposes = attributed_graph(program)
-    counted: Counter[Purpose] = Counter()
-    for slot in program.slots:
-        for i in slot.nodes:
-            counted[Purpose("committed", i)] += program.nodes[i].size
-        counted[Purpose("committed")] += slot.salt
-    counted[Purpose("committed")] += program.late_size
-    shapes = _shapes(graph)
-    for node in graph.graph.node:
-        counted[purposes[node.output[0]]] += _cells(node, shapes, columns)
-    # What all lookups share is two cells for each.
-    shared = counted.pop(Purpose("lookups"), 0)
-    for check in program.checks:
-        size = program.nodes[check.node].size
-        counted[Purpose("lookups", check.node)] += shared * size // program.lookups
-    return Counter({purpose: n for purpose, n in counted.items() if n})
+class CellCounter:
+    """Counts the cells of one program's circuit, for any number of columns."""
+
+    def __init__(self, program: Program) -> None:
+        graph, purposes = attributed_graph(program)
+        shapes = _shapes(graph)
+        self._lookups = [(c.node, program.nodes[c.node].size) for c in program.checks]
+        self._inputs: Counter[Purpose] = Counter()
+        for slot in program.slots:
+            for i in slot.nodes:
+                self._inputs[Purpose("committed", i)] += program.nodes[i].size
+            self._inputs[Purpose("committed")] += slot.salt
+        self._inputs[Purpose("committed")] += program.late_size
+        #: Sums as (purpose, how many, of how many elements each), elementwise operations as sums of one.
+        self._sums: list[tuple[Purpose, int, int]] = []
+        self._elements: Counter[Purpose] = Counter()
+        for node in graph.graph.node:
+            purpose, results = purposes[node.output[0]], prod(shapes[node.output[0]])
+            if node.op_type in ELEMENTWISE:
+                self._elements[purpose] += results
+            elif node.op_type == "ReduceSum":
+                self._sums.append((purpose, results, prod(shapes[node.input[0]]) // results))
+            elif node.op_type == "MatMul":
+                self._sums.append((purpose, results, shapes[node.input[0]][-1]))
+            elif node.op_type not in MOVES:
+                raise AssertionError(f"lowering bug: no count of cells for {node.op_type}")
+
+    def by_purpose(self, columns: int = 1) -> Counter[Purpose]:
+        """Return the cells by purpose, laid out in ``columns`` (num_inner_cols)."""
+        counted = self._inputs + self._elements
+        for purpose, results, n in self._sums:
+            counted[purpose] += results * -(-n // columns) * columns
+        # What all lookups share is two cells for each.
+        shared, lookups = counted.pop(Purpose("lookups"), 0), sum(n for _, n in self._lookups)
+        for node, size in self._lookups:
+            counted[Purpose("lookups", node)] += shared * size // lookups
+        return counted
+
+    def total(self, columns: int = 1) -> int:
+        """Return the number of cells, laid out in ``columns``."""
+        return sum(self.by_purpose(columns).values())
 
 
-def _cells(node: onnx.NodeProto, shapes: dict[str, Shape], columns: int) -> int:
-    if node.op_type in MOVES:
-        return 0
-    if node.op_type in ELEMENTWISE:
-        return prod(shapes[node.output[0]])
-    results = prod(shapes[node.output[0]])
-    if node.op_type == "ReduceSum":
-        return results * _whole_rows(prod(shapes[node.input[0]]) // results, columns)
-    if node.op_type == "MatMul":
-        return results * _whole_rows(shapes[node.input[0]][-1], columns)
-    raise AssertionError(f"lowering bug: no count of cells for {node.op_type}")
-
-
-def _whole_rows(n: int, columns: int) -> int:
-    return -(-n // columns) * columns
+def count_cells(program: Program, columns: int = 1) -> int:
+    """Return the number of cells of the program's circuit, laid out in ``columns`` (num_inner_cols)."""
+    return CellCounter(program).total(columns)
 
 
 def _shapes(model: onnx.ModelProto) -> dict[str, Shape]:
