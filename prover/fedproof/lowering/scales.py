@@ -69,7 +69,16 @@ class Scales:
         self._unproven.discard(x.id)
 
     def _drop(self, x: Node, q: int, label: str, *, ranged: bool) -> Node:
-        # Movements are undone first, so that a tensor, its transpose and its copies share one division.
+        # Movements are undone first, so that a tensor, its transpose and its copies share one division, and
+        # so do two tensors with a part in common.
+        if x.op == "concat":
+            parts = [self.program.nodes[i] for i in x.inputs]
+            dropped = [self._drop(part, q, f"{label} part", ranged=ranged) for part in parts]
+            return self.program.concat(dropped, x.attr("axis"))
+        if x.op == "times" and (factor := x.attr("factor")) > 1 and factor & (factor - 1) == 0:
+            zeros = factor.bit_length() - 1
+            if zeros < q:
+                return self._drop(self.program.nodes[x.inputs[0]], q - zeros, label, ranged=ranged)
         if x.op in _UNDONE:
             parent = self.program.nodes[x.inputs[0]]
             if x.size >= parent.size:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -46,6 +47,10 @@ class CellEmitter(Emitter):
         self._cells: dict[int, Cells] = {}
         self._plain: dict[str, Cells] = {}
         self._fresh = 0
+        self._written: dict[tuple[str, tuple[str, ...], str], str] = {}
+        self._shaped: dict[str, str] = {}
+        #: Names that must exist as they are: the graph's outputs.
+        self._results: set[str] = set()
         self._shifts = program.shifts()
         self._places: dict[int, tuple[str, int]] = {}
         for slot in program.slots:
@@ -53,6 +58,29 @@ class CellEmitter(Emitter):
             for i in slot.nodes:
                 self._places[i] = (slot.name, start)
                 start += program.nodes[i].size
+
+    def op(self, op_type: str, inputs: Sequence[str], output: str, **attrs: Any) -> str:  # noqa: ANN401
+        """Append an ONNX node, unless an equal one is there; return its output's name.
+
+        ezkl's time to read a graph grows faster than its nodes: a reshape of a reshape reads the source.
+        """
+        inputs = list(inputs)
+        if op_type == "Reshape":
+            inputs[0] = self._shaped.get(inputs[0], inputs[0])
+        key = (op_type, tuple(inputs), repr(sorted(attrs.items())))
+        if output in self._results or key not in self._written:
+            self._written[key] = super().op(op_type, inputs, output, **attrs)
+            if op_type == "Reshape":
+                self._shaped[output] = inputs[0]
+        return self._written[key]
+
+    def forget(self) -> None:
+        """Write nodes again even where equal ones are there: for a part of the graph that comes first."""
+        self._written.clear()
+
+    def keep(self, *names: str) -> None:
+        """Have tensors of these names written even where an equal one is there."""
+        self._results.update(names)
 
     # -- names and constants ------------------------------------------------------------------------
 

@@ -140,6 +140,7 @@ def attributed_graph(program: Program, *, expose: bool = False) -> tuple[onnx.Mo
     :func:`exposed`, for tests that compare them with the reference.
     """
     emitter = CircuitEmitter(program)
+    emitter.keep(LOOKUPS, CHALLENGE)
     total = emitter.lookups()
     names = [LOOKUPS]
     if program.challenged:

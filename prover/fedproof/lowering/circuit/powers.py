@@ -84,6 +84,7 @@ class Powers(CellEmitter):
     def constant_pool(self) -> list[onnx.NodeProto]:
         """Return the nodes of the challenge, the zero and all scalars: they come first in the graph."""
         body, self.nodes = self.nodes, []
+        self.forget()
         used = set(self._scalars)
         self._scalars.clear()
         self.power(1)
