@@ -49,6 +49,8 @@ class CellEmitter(Emitter):
         self._fresh = 0
         self._written: dict[tuple[str, tuple[str, ...], str], str] = {}
         self._shaped: dict[str, str] = {}
+        #: Parts of committed vectors: which, and which places.
+        self._origins: dict[str, tuple[str, IntArray]] = {}
         #: Names that must exist as they are: the graph's outputs.
         self._results: set[str] = set()
         self._shifts = program.shifts()
@@ -159,7 +161,10 @@ class CellEmitter(Emitter):
     def source(self, node: Node) -> str:
         """Return the part of a committed vector that holds ``node``."""
         slot, start = self._places[node.id]
-        return self.take(slot, np.arange(start, start + node.size).reshape(node.shape))
+        places = np.arange(start, start + node.size).reshape(node.shape)
+        name = self.take(slot, places)
+        self._origins[name] = (slot, places)
+        return name
 
     def _compute(self, node: Node) -> Cells:
         if node.op in ("input", "hint"):

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import isqrt, prod
+
+import numpy as np
 
 from fedproof.lowering.circuit.cells import Cells
 from fedproof.lowering.circuit.covector import Covector, Dense, Geometric, Vector, split
 from fedproof.lowering.circuit.powers import Powers
+from fedproof.lowering.circuit.purposes import Purpose
 from fedproof.lowering.ir import Program, Shape
 
-#: An integer, the cells of shape (1,) it is to be multiplied with.
-Term = tuple[int, tuple[str, ...]]
+#: Shape of a tensor, and the weights along its axes.
+Group = tuple[Shape, tuple[Vector, ...]]
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """A weighted sum that is computed together with others: number ``index`` of its group."""
+
+    group: Group
+    index: int
+
+
+Factor = str | Deferred
+#: An integer, and the scalars it is to be multiplied with: cells of shape (1,), or sums to come.
+Term = tuple[int, tuple[Factor, ...]]
 #: Axes of at least this length are worth splitting.
 LONG = 48
 
@@ -44,6 +61,12 @@ class Contractions(Powers):
         super().__init__(program)
         self._contracted: dict[tuple[Cells, int, Vector], Cells] = {}
         self._totals: dict[Vector, str] = {}
+        self._groups: dict[Group, list[tuple[str, Purpose]]] = {}
+        self._places_in_group: dict[tuple[Group, str], int] = {}
+        self._sums: dict[Group, str] = {}
+        self._purpose = Purpose("equations")
+        #: What an operation is for that several claims share equally.
+        self._sharers: tuple[Purpose, ...] = ()
 
     def vector(self, v: Vector) -> str:
         """Return the cells of a vector, of shape (n,)."""
@@ -106,11 +129,48 @@ class Contractions(Powers):
             totals = tuple(self.total(v) for v in t.axes if not (v.n == 1 and is_ones(v)))
             terms.append((-x.shift * t.coefficient, (*t.factors, *totals)))
             x = Cells(x.name, x.shape)
-        axes = list(t.axes)
-        shape, axes = split_long(x.shape, axes)
-        x = Cells(self.reshape(x.name, shape), shape) if shape != x.shape else x
-        while axes:
-            at = max(range(len(axes)), key=lambda i: axes[i].n)
-            x = self.contract(x, at, axes.pop(at))
-        terms.append((t.coefficient, (*t.factors, self.reshape(x.name, (1,)))))
+        terms.append((t.coefficient, (*t.factors, self._defer(x, t.axes))))
         return terms
+
+    def _defer(self, x: Cells, axes: tuple[Vector, ...]) -> Deferred:
+        """Ask for the sum of ``x`` with the weights of ``axes``; tensors with equal weights are
+        summed together.
+        """
+        key = (x.shape, axes)
+        members = self._groups.setdefault(key, [])
+        if (key, x.name) not in self._places_in_group:
+            self._places_in_group[key, x.name] = len(members)
+            members.append((x.name, self._purpose))
+        return Deferred(key, self._places_in_group[key, x.name])
+
+    def close_groups(self) -> None:
+        """Emit what was deferred: for each kind of weights one sum over all tensors that are summed
+        with them.
+        """
+        for key, members in self._groups.items():
+            shape, axes = key
+            count, size = len(members), prod(shape)
+            self._sharers = tuple(purpose for _, purpose in members)
+            sizes, vectors = split_long(shape, list(axes))
+            x = Cells(
+                self.reshape(self._stacked([name for name, _ in members], size), (count, *sizes)),
+                (count, *sizes),
+            )
+            while vectors:
+                at = max(range(len(vectors)), key=lambda i: vectors[i].n)
+                x = self.contract(x, at + 1, vectors.pop(at))
+            self._sums[key] = x.name
+        self._sharers = ()
+
+    def _stacked(self, names: list[str], size: int) -> str:
+        origins = [self._origins.get(name) for name in names]
+        slots = {o[0] if o else None for o in origins}
+        if len(slots) == 1 and None not in slots:
+            return self.take(slots.pop() or "", np.concatenate([o[1].ravel() for o in origins if o]))
+        return self.joined([self.reshape(name, (size,)) for name in names], size * len(names))
+
+    def scalar_of(self, factor: Factor) -> str:
+        """Return the cells of a factor, of shape (1,), once groups are closed."""
+        if isinstance(factor, str):
+            return factor
+        return self.take(self._sums[factor.group], np.array([factor.index]))

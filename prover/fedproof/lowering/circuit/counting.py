@@ -40,13 +40,14 @@ class CellCounter:
         self._sums: list[tuple[Purpose, int, int]] = []
         self._elements: Counter[Purpose] = Counter()
         for node in graph.graph.node:
-            purpose, results = purposes[node.output[0]], prod(shapes[node.output[0]])
+            sharers, results = purposes[node.output[0]], prod(shapes[node.output[0]])
             if node.op_type in ELEMENTWISE:
-                self._elements[purpose] += results
-            elif node.op_type == "ReduceSum":
-                self._sums.append((purpose, results, prod(shapes[node.input[0]]) // results))
-            elif node.op_type == "MatMul":
-                self._sums.append((purpose, results, shapes[node.input[0]][-1]))
+                for purpose in sharers:
+                    self._elements[purpose] += results // len(sharers)
+            elif node.op_type in ("ReduceSum", "MatMul"):
+                summed = prod(shapes[node.input[0]])
+                n = summed // results if node.op_type == "ReduceSum" else shapes[node.input[0]][-1]
+                self._sums += [(purpose, results // len(sharers), n) for purpose in sharers]
             elif node.op_type not in MOVES:
                 raise AssertionError(f"lowering bug: no count of cells for {node.op_type}")
 

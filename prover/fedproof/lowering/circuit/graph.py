@@ -20,7 +20,7 @@ from onnx import helper, numpy_helper
 import fedproof.lowering.circuit.constants
 import fedproof.lowering.circuit.convolution  # noqa: F401 - registers its rule
 from fedproof.lowering.circuit.cells import float_summands
-from fedproof.lowering.circuit.contraction import Term
+from fedproof.lowering.circuit.contraction import Deferred, Factor, Group, Term
 from fedproof.lowering.circuit.covector import Covector
 from fedproof.lowering.circuit.functions import Functions
 from fedproof.lowering.circuit.powers import CHALLENGE, LATE
@@ -37,12 +37,12 @@ class CircuitEmitter(Functions):
 
     def __init__(self, program: Program) -> None:
         super().__init__(program)
-        self._purpose = Purpose("equations")
-        self.purposes: dict[str, Purpose] = {}
+        #: What each operation is for; several, where it serves them in equal parts.
+        self.purposes: dict[str, tuple[Purpose, ...]] = {}
 
     def op(self, op_type: str, inputs: Sequence[str], output: str, **attrs: Any) -> str:  # noqa: ANN401
         """Append an ONNX node and note its purpose; return its output's name."""
-        self.purposes[output] = self._purpose
+        self.purposes[output] = self._sharers or (self._purpose,)
         return super().op(op_type, inputs, output, **attrs)
 
     def lookups(self) -> str:
@@ -88,18 +88,39 @@ class CircuitEmitter(Functions):
         if self.program.functions:
             terms += [(len(equations), term) for term in self.lookup_equation()]
         self._purpose = Purpose("equations")
+        self.close_groups()
         return self._weighted(terms, weights)
 
     def _weighted(self, terms: list[tuple[int, Term]], weights: str) -> str:
-        scalars = [self._product(factors) for _, (_, factors) in terms]
+        scalars, index = self._scalars_of([factors for _, (_, factors) in terms])
         # A coefficient that float32 cannot hold is a sum of such that it can.
         parts = [(i, part) for i, (_, (c, _)) in enumerate(terms) for part in float_summands(c)]
         n = len(parts)
-        column = self.take(self.joined(scalars, len(scalars)), np.array([i for i, _ in parts]))
+        column = self.take(scalars, np.array([index[i] for i, _ in parts]))
         scaled = self._scaled(column, np.array([c for _, c in parts], dtype=object))
         by_equation = self.take(weights, np.array([terms[i][0] + 1 for i, _ in parts]))
         row, upright = self.reshape(scaled, (1, n)), self.reshape(by_equation, (n, 1))
         return self.reshape(self.op("MatMul", [row, upright], self.fresh("residual")), (1,))
+
+    def _scalars_of(self, products: list[tuple[Factor, ...]]) -> tuple[str, list[int]]:
+        """Return a vector that holds all products, and where in it each is."""
+        parts: list[str] = []
+        starts: dict[Group, int] = {}
+        places: list[int] = []
+        size = 0
+        for factors in products:
+            factor = factors[0] if len(factors) == 1 else None
+            if isinstance(factor, Deferred):
+                if factor.group not in starts:
+                    starts[factor.group] = size
+                    parts.append(self._sums[factor.group])
+                    size += len(self._groups[factor.group])
+                places.append(starts[factor.group] + factor.index)
+            else:
+                parts.append(self._product(tuple(self.scalar_of(f) for f in factors)))
+                places.append(size)
+                size += 1
+        return self.joined(parts, size), places
 
     def _product(self, factors: tuple[str, ...]) -> str:
         name, *others = factors or (self.one(),)
@@ -132,7 +153,9 @@ def circuit_graph(program: Program, *, expose: bool = False) -> onnx.ModelProto:
     return attributed_graph(program, expose=expose)[0]
 
 
-def attributed_graph(program: Program, *, expose: bool = False) -> tuple[onnx.ModelProto, dict[str, Purpose]]:
+def attributed_graph(
+    program: Program, *, expose: bool = False
+) -> tuple[onnx.ModelProto, dict[str, tuple[Purpose, ...]]]:
     """Return the ONNX graph that ezkl compiles: one input a slot, then the challenge's; and what each of its
     nodes is for, by the name of its output.
 
