@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tiny_project import MODEL, TRAINING
 
+from fedproof.circuits import build as build_module
 from fedproof.circuits import layout
 from fedproof.circuits import store as store_module
 from fedproof.circuits.spec import load_spec
@@ -65,7 +66,7 @@ def test_the_second_time_starts_no_worker(compiled, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a worker was started")
 
-    monkeypatch.setattr(store_module, "run_worker", refuse)
+    monkeypatch.setattr(build_module, "run_worker", refuse)
     monkeypatch.setattr(store_module, "float_graph", refuse)
     started = time.perf_counter()
     compiled.get("tiny")
@@ -206,7 +207,7 @@ def test_a_refused_write_of_the_store_itself_is_terminal(project, monkeypatch):
     def full(path, content):
         raise TerminalError(f"cannot write {path}: No space left on device")
 
-    monkeypatch.setattr(store_module, "write_whole", full)
+    monkeypatch.setattr(build_module, "write_whole", full)
     store = CircuitStore(project)
     with pytest.raises(TerminalError, match="No space left"):
         store.get("tiny")

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from fedproof.circuits.spec import AverageSpec, Strict, TrainingSpec
 
-FORMAT = 2
+FORMAT = 3
 
 
 class SlotShape(Strict):
@@ -34,6 +34,17 @@ class Costs(Strict):
     prove_peak_bytes: int
 
 
+class SegmentEntry(Strict):
+    """One segment of a step that was cut: a circuit of its own, with a manifest of its own in its folder.
+
+    Vectors of equal names in several segments are one vector, and must have equal commitments.
+    """
+
+    key: str
+    slots: tuple[SlotShape, ...]
+    costs: Costs
+
+
 class Manifest(Strict):
     """The pinned description of one set of artefacts. Content-addressed: ``key`` is a hash of the inputs."""
 
@@ -46,6 +57,10 @@ class Manifest(Strict):
     challenge_points: int = Field(
         default=0,
         description="commitments that the last instance, a challenge, is a hash of; 0: there is none",
+    )
+    segments: tuple[SegmentEntry, ...] = Field(
+        default=(),
+        description="where the step was cut: each is proven for itself, and has a challenge; costs are sums",
     )
     srs_digest: str
     development: bool = Field(description="made with a development SRS; refused outside a devnet")

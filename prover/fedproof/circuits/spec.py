@@ -28,6 +28,9 @@ class Plonk(Strict):
     columns: int = Field(
         default=1, ge=1, le=16, description="ezkl's num_inner_cols: cells worked on in a row"
     )
+    segments: int = Field(
+        default=1, ge=1, le=32, description="circuits that a step is cut into, each with a proof of its own"
+    )
 
 
 class TrainingSpec(Strict):
@@ -67,6 +70,8 @@ def load_spec(name: str, folder: Path) -> TrainingSpec | AverageSpec:
     """Read and check ``folder/NAME.toml``. Raises :class:`CallerError` naming what is wrong and where."""
     spec = _read(name, folder)
     if isinstance(spec, AverageSpec):
+        if spec.plonk.segments != 1:
+            raise CallerError(f"{name}.toml: an average is one circuit, it cannot be cut into segments")
         whole = _read(spec.of, folder)
         if not isinstance(whole, TrainingSpec):
             raise CallerError(f"{name}.toml: 'of' must name a training circuit, {spec.of!r} is not one")

@@ -12,79 +12,38 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import filelock
-import onnx
 from pydantic import ValidationError
 
-from fedproof.circuits import layout
-from fedproof.circuits.manifest import FORMAT, Costs, Manifest, SlotShape
+from fedproof.circuits.build import CIRCUIT, Plan, Stage, build, save, versions
+from fedproof.circuits.compiled import DECLARATIONS, FLOAT, MANIFEST, Circuit
+from fedproof.circuits.manifest import FORMAT, Manifest
 from fedproof.circuits.program import build_program, float_graph
 from fedproof.circuits.spec import AverageSpec, TrainingSpec, load_spec
-from fedproof.circuits.witness import LATE, late_vectors, sample_vectors
-from fedproof.commitments import NO_CONTEXT, Committer
+from fedproof.commitments import Committer
 from fedproof.errors import FedproofError, TerminalError
 from fedproof.files import sha256_bytes, sha256_file, write_whole
-from fedproof.lowering import Program, circuit_graph, reference_graph
+from fedproof.lowering import circuit_graph, cut, reference_graph
 from fedproof.project import Project
-from fedproof.provers.cpu import CpuProver, run_worker
 from fedproof.srs import Srs, SrsNotFoundError, SrsStore
 
-FLOAT, CIRCUIT, REFERENCE, MANIFEST = "float.onnx", "circuit.onnx", "reference.onnx", "manifest.json"
+__all__ = ["CIRCUIT", "FLOAT", "MANIFEST", "Circuit", "CircuitStore", "compile_all", "versions"]
+
+REFERENCE = "reference.onnx"
 _PACKAGE = Path(__file__).resolve().parents[1]
-#: Called with a stage's name as it starts.
-Stage = Callable[[str], None]
 
 
 def _quiet(_: str) -> None:
     pass
 
 
-@dataclass(frozen=True)
-class Circuit:
-    """A compiled circuit: a folder of artefacts that match their manifest."""
-
-    folder: Path
-    manifest: Manifest
-    srs: Srs
-
-    @property
-    def name(self) -> str:
-        """The circuit's name."""
-        return self.manifest.name
-
-    @cached_property
-    def program(self) -> Program:
-        """The integer program, lowered again from the stored float graph."""
-        graph = onnx.load(str(self.folder / FLOAT))
-        return _program_of(self.manifest.spec, self.manifest.name, graph, self.folder)
-
-    @cached_property
-    def committer(self) -> Committer:
-        """Commitments under this circuit's SRS."""
-        return Committer(self.srs.path, self.manifest.costs.logrows)
-
-
-def _program_of(spec: TrainingSpec | AverageSpec, name: str, graph: onnx.ModelProto, folder: Path) -> Program:
-    if isinstance(spec, AverageSpec):
-        return build_program(spec, folder / "declarations", graph)
-    del name
-    return build_program(spec, folder, graph)
-
-
 def _digest_of_sources(folder: Path, pattern: str = "**/*.py") -> str:
     files = sorted(p for p in folder.glob(pattern) if "__pycache__" not in p.parts)
     return sha256_bytes("\n".join(f"{p.relative_to(folder)} {sha256_file(p)}" for p in files).encode())
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that shapes a circuit."""
-    return {p: version(p) for p in ("ezkl", "torch", "onnx", "onnxscript")}
 
 
 class CircuitStore:
@@ -189,14 +148,15 @@ class CircuitStore:
         graph = float_graph(training, self.project.root)
         progress("lower")
         program = build_program(spec, self.project.circuits, graph)
-        circuit = circuit_graph(program)
-        args = layout.run_args(program.table_bits, spec.plonk.logrows, spec.plonk.columns)
+        made = cut(program, spec.plonk.segments, Committer(srs.path, spec.plonk.logrows).usable_rows)
+        graphs = tuple(circuit_graph(segment) for segment in made.segments)
+        plan = Plan(name, "", spec, srs, made, graphs)
         inputs = {
             "format": FORMAT,
             "name": name,
             "spec": spec.model_dump(mode="json"),
-            "circuit": sha256_bytes(circuit.SerializeToString(deterministic=True)),
-            "args": repr(sorted(args.items())),
+            "circuit": [sha256_bytes(g.SerializeToString(deterministic=True)) for g in graphs],
+            "args": repr(sorted(plan.run_args.items())),
             "ezkl": version("ezkl"),
             "srs": srs.digest,
         }
@@ -209,20 +169,15 @@ class CircuitStore:
         shutil.rmtree(draft, ignore_errors=True)
         try:
             draft.mkdir(parents=True)
-            _save(draft / FLOAT, graph)
-            _save(draft / CIRCUIT, circuit)
+            save(draft / FLOAT, graph)
             if isinstance(spec, TrainingSpec):
-                _save(draft / REFERENCE, reference_graph(program))
+                save(draft / REFERENCE, reference_graph(program))
             else:
                 write_whole(
-                    draft / "declarations" / f"{spec.of}.toml",
+                    draft / DECLARATIONS / f"{spec.of}.toml",
                     (self.project.circuits / f"{spec.of}.toml").read_text(),
                 )
-            progress("keys")
-            made = run_worker("compile", folder=str(draft), srs=str(srs.path), run_args=args)
-            progress("self-test")
-            manifest = self._manifest(name, key, spec, srs, program, args, made, draft)
-            write_whole(draft / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
+            manifest = build(replace(plan, key=key), draft, progress)
             final = self.project.store / key
             shutil.rmtree(final, ignore_errors=True)
             draft.rename(final)
@@ -232,81 +187,8 @@ class CircuitStore:
             shutil.rmtree(draft, ignore_errors=True)
         return Circuit(final, manifest, srs)
 
-    def _manifest(
-        self,
-        name: str,
-        key: str,
-        spec: TrainingSpec | AverageSpec,
-        srs: Srs,
-        program: Program,
-        args: dict[str, Any],
-        made: dict[str, Any],
-        folder: Path,
-    ) -> Manifest:
-        committer = Committer(srs.path, spec.plonk.logrows)
-        committer.check_circuit(folder / layout.VK, folder / layout.SETTINGS)
-        slots = tuple(
-            SlotShape(
-                name=s.name,
-                length=program.slot_size(s),
-                salt=s.salt,
-                columns=committer.columns(program.slot_size(s)),
-            )
-            for s in program.slots
-        )
-        hashed = sum(s.columns for s in slots)
-        if program.challenged:
-            columns = committer.columns(program.late_size)
-            slots += (SlotShape(name=LATE, length=program.late_size, salt=0, columns=columns),)
-        # Nothing is stored that cannot be proven and verified.
-        prover = CpuProver()
-        vectors = sample_vectors(program)
-        late = late_vectors(program, [committer.full(v) for v in vectors], NO_CONTEXT)
-        run = prover.prove(folder, srs.path, [*vectors, *late])
-        if run.instances != (program.lookups, *(v[0] for v in late)) or not prover.verify(
-            folder, srs.path, run.proof, run.instances
-        ):
-            raise TerminalError(
-                f"the self-test of {name!r} failed: its proof of sample values does not verify"
-            )
-        settings = made["settings"]
-        costs = Costs(
-            logrows=spec.plonk.logrows,
-            rows=settings["num_rows"],
-            cells=settings["total_assignments"],
-            columns=spec.plonk.columns,
-            lookups=program.lookups,
-            commitments=sum(s.columns for s in slots),
-            proof_bytes=len(run.proof),
-            proving_key_bytes=(folder / layout.PK).stat().st_size,
-            setup_s=round(made["setup_s"], 3),
-            prove_s=round(run.prove_s, 3),
-            prove_peak_bytes=run.peak_bytes,
-        )
-        artefacts = {
-            str(p.relative_to(folder)): sha256_file(p) for p in sorted(folder.rglob("*")) if p.is_file()
-        }
-        return Manifest(
-            name=name,
-            key=key,
-            spec=spec,
-            slots=slots,
-            instances=(program.lookups,),
-            challenge_points=hashed if program.challenged else 0,
-            srs_digest=srs.digest,
-            development=srs.development,
-            versions=versions(),
-            run_args={k: str(v) for k, v in args.items()},
-            artefacts=artefacts,
-            costs=costs,
-        )
-
 
 _DIGESTS: dict[Path, tuple[tuple[int, int], str]] = {}
-
-
-def _save(path: Path, model: onnx.ModelProto) -> None:
-    write_whole(path, model.SerializeToString(deterministic=True))
 
 
 def compile_all(store: CircuitStore, names: list[str], progress: Callable[[str, str], None]) -> list[Circuit]:

@@ -10,9 +10,11 @@ from fedproof.lowering.ir import Node, Program
 from fedproof.lowering.numbers import Numbers
 from fedproof.lowering.programs import average_program, batch_shift, salt_length, step_bound, training_program
 from fedproof.lowering.reference import reference_graph
+from fedproof.lowering.segments import Cut, cut, shared
 
 __all__ = [
     "Check",
+    "Cut",
     "Equation",
     "Node",
     "Numbers",
@@ -22,11 +24,13 @@ __all__ = [
     "average_program",
     "batch_shift",
     "circuit_graph",
+    "cut",
     "div_round",
     "evaluate",
     "quantize",
     "reference_graph",
     "salt_length",
+    "shared",
     "step_bound",
     "training_program",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 
 from fedproof.circuits import AverageSpec
 from fedproof.circuits.store import Circuit
-from fedproof.circuits.witness import slot_vectors
+from fedproof.circuits.witness import random_salt, slot_vectors
 from fedproof.commitments import Commitment
 from fedproof.errors import CallerError
 from fedproof.lowering import div_round, evaluate
@@ -91,7 +91,8 @@ class Aggregator:
         delta = div_round(total, self.bits)
         remainder = total + (1 << (self.bits - 1)) - (delta << self.bits)
         values = evaluate(self.circuit.program, {"remainder": remainder, "delta": delta})
-        slots = slot_vectors(self.circuit.program, values, {"remainder": [], "delta": []})
+        program = self.circuit.program
+        slots = slot_vectors(program, values, {s.name: random_salt(s.salt) for s in program.slots})
         return Average(self.circuit, delta, slots)
 
     def prove(self, average: Average) -> Proof:

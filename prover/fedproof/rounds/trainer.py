@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class PreparedStep:
 
     circuit: Circuit
     slots: list[list[int]]
+    _commitments: dict[str, Commitment] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def slot(self, name: str) -> list[int]:
         """Return the committed vector of that name."""
@@ -40,7 +41,9 @@ class PreparedStep:
 
     def commitment(self, name: str) -> Commitment:
         """C of a committed vector, as the proof will carry it, computed before there is one."""
-        return self.circuit.committer.full(self.slot(name))
+        if name not in self._commitments:
+            self._commitments[name] = self.circuit.committer.full(self.slot(name))
+        return self._commitments[name]
 
 
 class Trainer:
@@ -75,13 +78,10 @@ class Trainer:
             "step_salt": random_small(salt_length(table), table),
         }
         values = evaluate(self.circuit.program, inputs)
-        salts = {
-            "model": [int(s) for s in self.model.salt],
-            "batch": list(batch.salt),
-            "step": [],
-            "advice": random_salt(self.circuit.manifest.slot("advice").salt),
-        }
-        prepared = PreparedStep(self.circuit, slot_vectors(self.circuit.program, values, salts))
+        program = self.circuit.program
+        salts = {s.name: random_salt(s.salt) for s in program.slots}
+        salts |= {"model": [int(s) for s in self.model.salt], "batch": list(batch.salt)}
+        prepared = PreparedStep(self.circuit, slot_vectors(program, values, salts))
         self.model = self.model.minus(prepared.vector)
         self.steps.append(prepared)
         return prepared
@@ -101,13 +101,23 @@ def prove_step(step: PreparedStep, prover: Prover | None = None, context: bytes 
 
     Raises :class:`ProverKilled` (retryable) if the prover died.
     """
-    circuit = step.circuit
-    committed = [circuit.committer.full(slot) for slot in step.slots]
-    late = late_vectors(circuit.program, committed, context)
-    run = (prover or CpuProver()).prove(circuit.folder, circuit.srs.path, [*step.slots, *late])
-    proof = Proof.of(circuit, run, context)
+    parts = [prove_part(step, i, prover, context) for i in range(len(step.circuit.parts))]
+    return Proof.joined(step.circuit, parts)
+
+
+def prove_part(
+    step: PreparedStep, index: int, prover: Prover | None = None, context: bytes = NO_CONTEXT
+) -> Proof:
+    """Prove segment ``index`` of a step, alone: in any order, on any machine; number 0 of 1 is the step."""
+    part = step.circuit.parts[index]
+    names = [s.name for s in part.program.slots]
+    committed = [step.commitment(name) for name in names]
+    late = late_vectors(part.program, committed, context)
+    vectors = [step.slot(name) for name in names]
+    run = (prover or CpuProver()).prove(part.folder, part.srs.path, [*vectors, *late])
+    proof = Proof.of(part, run, context)
     # A proof that commits to something else would be refused by the hub after gas was paid for it.
-    for slot, ours, found in zip(circuit.manifest.slots, committed, proof.commitments, strict=False):
+    for name, ours, found in zip(names, committed, proof.commitments, strict=False):
         if found != ours:
-            raise InvalidProof(f"the proof commits to another {slot.name} vector than that of the step taken")
+            raise InvalidProof(f"the proof commits to another {name} vector than that of the step taken")
     return proof

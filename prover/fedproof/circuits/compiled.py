@@ -1,0 +1,84 @@
+"""A compiled circuit: artefacts in a folder, and the program they prove."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import onnx
+
+from fedproof.circuits.manifest import Manifest
+from fedproof.circuits.program import build_program
+from fedproof.circuits.spec import AverageSpec
+from fedproof.commitments import Committer
+from fedproof.lowering import Cut, Program, cut
+from fedproof.srs import Srs
+
+FLOAT, MANIFEST, DECLARATIONS = "float.onnx", "manifest.json", "declarations"
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """A folder of artefacts that match their manifest."""
+
+    folder: Path
+    manifest: Manifest
+    srs: Srs
+
+    @property
+    def name(self) -> str:
+        """The circuit's name."""
+        return self.manifest.name
+
+    @cached_property
+    def cut(self) -> Cut:
+        """The integer program in its segments, lowered again from the stored float graph."""
+        spec = self.manifest.spec
+        graph = onnx.load(str(self.folder / FLOAT))
+        folder = self.folder / DECLARATIONS if isinstance(spec, AverageSpec) else self.folder
+        return cut(build_program(spec, folder, graph), spec.plonk.segments, self.committer.usable_rows)
+
+    @cached_property
+    def program(self) -> Program:
+        """The integer program, with the committed vectors of :attr:`manifest`."""
+        return self.cut.joint
+
+    @cached_property
+    def committer(self) -> Committer:
+        """Commitments under this circuit's SRS."""
+        return Committer(self.srs.path, self.manifest.costs.logrows)
+
+    @cached_property
+    def parts(self) -> tuple[Circuit, ...]:
+        """What is proven, one proof each: the segments, or the circuit itself where it has none."""
+        return tuple(_segment(self, i) for i in range(len(self.manifest.segments))) or (self,)
+
+
+@dataclass(frozen=True)
+class Segment(Circuit):
+    """Segment number ``index`` of ``whole``: a circuit with keys of its own."""
+
+    whole: Circuit
+    index: int
+
+    @cached_property
+    def program(self) -> Program:
+        """The claims of this segment."""
+        return self.whole.cut.segments[self.index]
+
+    @cached_property
+    def committer(self) -> Committer:
+        """The same for all segments."""
+        return self.whole.committer
+
+
+def segment_folder(folder: Path, index: int) -> Path:
+    """Where segment number ``index`` of the circuit in ``folder`` lies."""
+    return folder / f"segment{index}"
+
+
+def _segment(whole: Circuit, index: int) -> Segment:
+    folder = segment_folder(whole.folder, index)
+    manifest = Manifest.model_validate_json((folder / MANIFEST).read_text())
+    return Segment(folder, manifest, whole.srs, whole, index)
