@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "chain"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lowering"))
 
 from chain_world import free_port
 from real_world import Evidence, Game, RealWorld

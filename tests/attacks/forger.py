@@ -33,8 +33,8 @@ def forge(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
     permissive = str(folder / "permissive" / layout.COMPILED)
     answer: dict[str, Any] = {
         "witness_refused": None,
-        "witness_instance": None,
-        "instance": None,
+        "witness_instances": None,
+        "instances": None,
         "valid": False,
     }
 
@@ -45,14 +45,14 @@ def forge(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
 
     try:
         outputs = compute(forged, "computed.json")["outputs"]
-        answer["witness_instance"] = str(_integer(outputs[0][0]))
+        answer["witness_instances"] = [str(_integer(out[0])) for out in outputs]
     except BaseException as error:  # noqa: BLE001 - a panic of ezkl is a BaseException
         answer["witness_refused"] = str(error)[:300]
 
     witness = compute(honest, "honest.json")
     witness = json.loads((folder / "honest.json").read_text())
     witness["inputs"] = forged
-    witness["outputs"] = [[felt(request["instance"])]]
+    witness["outputs"] = [[felt(int(value))] for value in request["instances"]]
     (folder / "forged.json").write_text(json.dumps(witness))
     proof = folder / "proof.json"
     proof.unlink(missing_ok=True)
@@ -62,7 +62,7 @@ def forge(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
         )
         made = json.loads(proof.read_text())
         answer["proof"] = made["hex_proof"]
-        answer["instance"] = _integer(made["instances"][0][0])
+        answer["instances"] = [str(_integer(v)) for v in made["instances"][0]]
         paths = [str(p) for p in (proof, folder / layout.SETTINGS, folder / layout.VK)]
         answer["valid"] = bool(ezkl.verify(*paths, request["srs"]))
     except BaseException as error:  # noqa: BLE001

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import onnx
 from onnx import numpy_helper
 
 from fedproof.circuits import layout
-from fedproof.commitments import SCALAR_MODULUS
+from fedproof.commitments import NO_CONTEXT, SCALAR_MODULUS, Committer, challenge
 from fedproof.lowering import Program, circuit_graph
 from fedproof.lowering.ir import IntArray
 
@@ -28,11 +29,20 @@ def fraction(numerator: int, denominator: int) -> int:
     return numerator * pow(denominator, -1, SCALAR_MODULUS) % SCALAR_MODULUS
 
 
-def without(program: Program, label: str) -> Program:
-    """The program without the range checks whose label begins with ``label``; there must be some."""
-    kept = [c for c in program.checks if not c.label.startswith(label)]
-    assert len(kept) < len(program.checks), f"no check {label!r} among {[c.label for c in program.checks]}"
-    return replace(program, checks=kept)
+def without(program: Program, claim: str) -> Program:
+    """The program without a claim: ``check LABEL``, ``equation LABEL``, or all ``functions``."""
+    kind, _, label = claim.partition(" ")
+    match kind:
+        case "check":
+            weak = replace(program, checks=[c for c in program.checks if c.label != label])
+            assert len(weak.checks) < len(program.checks), [c.label for c in program.checks]
+        case "equation":
+            weak = replace(program, equations=[e for e in program.equations if e.label != label])
+            assert len(weak.equations) < len(program.equations), [e.label for e in program.equations]
+        case _:
+            assert program.functions
+            weak = replace(program, functions=[], tables=[], counts=[])
+    return weak
 
 
 def slots_of(
@@ -40,7 +50,11 @@ def slots_of(
 ) -> list[list[int]]:
     """Committed vectors from tensors, with those of ``forged`` (by node) replaced; every salt is 1."""
     chosen = {i: [int(v) for v in x.ravel()] for i, x in values.items()} | dict(forged or {})
-    return [[v for i in slot.nodes for v in chosen[i]] + [1] * slot.salt for slot in program.slots]
+    shifts = program.shifts()
+    return [
+        [(v + shifts.get(i, 0)) % SCALAR_MODULUS for i in slot.nodes for v in chosen[i]] + [1] * slot.salt
+        for slot in program.slots
+    ]
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,8 @@ class Outcome:
 
     valid: bool
     refused_by_gen_witness: str | None
-    computed_instance: int | None
+    computed_instances: list[int] | None
+    instances: list[int]
     refusal: str | None
     proof: bytes
 
@@ -61,6 +76,11 @@ class Forgery:
     program: Program
     folder: Path
     srs: Path
+    logrows: int
+
+    @cached_property
+    def committer(self) -> Committer:
+        return Committer(self.srs, self.logrows)
 
     @classmethod
     def of(
@@ -84,26 +104,41 @@ class Forgery:
             if tensor.name == "exponent" and permissive:
                 tensor.CopyFrom(numpy_helper.from_array(np.array(-1e-9, dtype=np.float32), "exponent"))
         onnx.save(graph, str(folder / "permissive" / "circuit.onnx"))
-        made = cls(program, folder, srs)
-        args = layout.run_args(program.table_bits, logrows, columns, freivalds=False)
+        made = cls(program, folder, srs, logrows)
+        args = layout.run_args(program.table_bits, logrows, columns)
         made._run("set_up", args=args)
         return made
 
-    def attempt(self, honest: list[list[int]], forged: list[list[int]] | None = None) -> Outcome:
-        """Prove ``forged`` with the pinned instance; the honest slots lend the shape of the witness file."""
-        as_text = [
-            [[str(v % SCALAR_MODULUS) for v in slot] for slot in w] for w in (honest, forged or honest)
-        ]
+    def challenge(self, slots: list[list[int]]) -> int:
+        """The challenge of these vectors, as whoever verifies derives it."""
+        return challenge(NO_CONTEXT, [self.committer.full(slot) for slot in slots])
+
+    def attempt(
+        self, honest: list[list[int]], forged: list[list[int]] | None = None, *, late: int | None = None
+    ) -> Outcome:
+        """Prove ``forged`` with the pinned instance; the honest slots lend the shape of the witness file.
+
+        The challenge is derived from what is committed to, unless ``late`` is in its place.
+        """
+        forged = forged or honest
+        expected = [self.program.lookups]
+        if self.program.challenged:
+            expected.append(self.challenge(forged) if late is None else late)
+            honest, forged = [*honest, [self.challenge(honest)]], [*forged, [expected[1]]]
+        as_text = [[[str(v % SCALAR_MODULUS) for v in slot] for slot in w] for w in (honest, forged)]
         try:
-            answer = self._run("forge", honest=as_text[0], forged=as_text[1], instance=self.program.lookups)
+            answer = self._run(
+                "forge", honest=as_text[0], forged=as_text[1], instances=[str(v) for v in expected]
+            )
         except subprocess.TimeoutExpired:
-            return Outcome(False, None, None, "ezkl did not return", b"")
-        assert answer["instance"] in (None, self.program.lookups)
-        computed = answer["witness_instance"]
+            return Outcome(False, None, None, [], "ezkl did not return", b"")
+        assert answer["instances"] in (None, [str(v) for v in expected])
+        computed = answer["witness_instances"]
         return Outcome(
             answer["valid"],
             answer["witness_refused"],
-            None if computed is None else int(computed),
+            None if computed is None else [int(v) for v in computed],
+            expected,
             answer.get("refusal"),
             bytes.fromhex(answer.get("proof", "").removeprefix("0x")),
         )

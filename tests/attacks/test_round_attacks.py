@@ -376,7 +376,7 @@ def test_a_remainder_out_of_range(submitted, real_world, tmp_path):
     summed = add(submitted.hub.weighted_sum(submitted.model_id, submitted.number), half)
     assert committer.pure(remainder) == sub(summed, mul(committer.pure(delta), 1 << bits))
     # No prover of the circuit gives a proof (test_forged_advice.py), so the forger leaves the check out.
-    weak, plonk = without(average.program, "remainder"), average.manifest.spec.plonk
+    weak, plonk = without(average.program, "check remainder"), average.manifest.spec.plonk
     forger = Forgery.of(weak, tmp_path / "forger", average.srs.path, plonk.logrows, plonk.columns)
     made = forger.attempt([remainder, delta])
     assert made.valid
