@@ -20,7 +20,7 @@ class CNN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Scores (B, 10) of a batch of flattened images."""
         x = x.reshape(-1, 1, 8, 8)
-        x = functional.max_pool2d(torch.relu(self.first(x)), 2)
-        x = functional.max_pool2d(torch.relu(self.second(x)), 2)
+        x = torch.relu(functional.max_pool2d(self.first(x), 2))
+        x = torch.relu(functional.max_pool2d(self.second(x), 2))
         scores: Tensor = self.output(x.flatten(1))
         return scores

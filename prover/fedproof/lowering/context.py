@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import floor, log2
@@ -86,6 +87,8 @@ class Context(Scales):
     """Lowering of one graph in progress."""
 
     values: dict[str, Value] = field(default_factory=dict)
+    #: How many nodes of the float graph read each of its tensors.
+    readers: Counter[str] = field(default_factory=Counter)
     #: Comparisons made, by tensor and threshold: the mask, and what it leaves of the tensor.
     masks: dict[tuple[int, bytes], tuple[Node, Node]] = field(default_factory=dict)
 
@@ -133,7 +136,14 @@ class Context(Scales):
             raise UnsupportedOp(node, f"shapes {' and '.join(map(str, shapes))} do not broadcast") from e
 
     def align(self, a: Node, b: Node) -> tuple[Node, Node]:
-        """Return ``a`` and ``b`` at the larger of their scales, exactly."""
+        """Return ``a`` and ``b`` at the larger of their scales, exactly.
+
+        But for a bias: where kernels are rounded (:meth:`Scales.rounded`), its own bits would widen every sum.
+        """
+        if a.scale > b.scale:
+            a = self.rounded_bias(a, b)
+        elif b.scale > a.scale:
+            b = self.rounded_bias(b, a)
         scale = max(a.scale, b.scale)
         p = self.program
         return (

@@ -42,6 +42,7 @@ def lower_graph(ctx: Context, graph: onnx.GraphProto, inputs: dict[str, Node]) -
                 f"the circuit has {inputs[declared.name].shape}"
             )
         ctx.values[declared.name] = inputs[declared.name]
+    ctx.readers.update(name for node in graph.node for name in node.input)
     for node in graph.node:
         lowering = REGISTRY.get(op_name(node))
         if node.op_type == "Constant":

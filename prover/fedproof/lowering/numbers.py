@@ -19,6 +19,12 @@ class Numbers(BaseModel):
     targets: int = Field(ge=0, le=16, description="fractional bits of a target")
     activations: int = Field(ge=0, le=24, description="fractional bits kept in the forward pass")
     gradients: int = Field(ge=0, le=32, description="fractional bits kept in the backward pass")
+    parameters: int = Field(
+        default=0,
+        ge=0,
+        le=24,
+        description="fractional bits of weights in products where rounding them saves lookups; 0: never round",
+    )
     range: int = Field(
         default=2,
         ge=2,

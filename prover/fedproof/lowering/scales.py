@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from fedproof.lowering.gadgets import commit, rescale, signed
+from fedproof.lowering.gadgets import commit, limbs, rescale, signed
 from fedproof.lowering.ir import Node, Program
 from fedproof.lowering.numbers import Numbers
 
@@ -61,6 +61,31 @@ class Scales:
         if x.scale <= limit:
             return self.settled(x, label)
         return self._drop(x, x.scale - limit, label, ranged=ranged)
+
+    def rounded(self, x: Node, other: Node, results: int, label: str) -> Node:
+        """Return declared weights ``x``, rounded to ``numbers.parameters`` bits where that pays.
+
+        Wide weights make wide products, whose remainders take more lookups. ``results`` is how many elements
+        are computed from x and ``other`` together: a kernel of a convolution has many, a matrix few.
+        """
+        bits = self.numbers.parameters
+        if not bits or x.scale <= bits or not self.is_leaf(x):
+            return x
+        limit = max(self.limit(x), self.limit(other))
+        wide, slim = (
+            limbs(max(s + other.scale - limit, 1), self.program.table_bits) for s in (x.scale, bits)
+        )
+        # Four cells a limb; the rounding itself takes a quotient and its remainder.
+        saved = 4 * (wide - slim) * results
+        cost = 4 * x.size * (1 + limbs(x.scale - bits, self.program.table_bits))
+        return self.narrow_to(x, bits, label) if saved > cost else x
+
+    def rounded_bias(self, x: Node, other: Node) -> Node:
+        """Return declared weights ``x``, rounded to the scale of a larger tensor they are added to."""
+        bits = self.numbers.parameters
+        if not bits or not self.is_leaf(x) or 4 * x.size > other.size or other.op in ("input", "const"):
+            return x
+        return self.narrow_to(x, max(bits, other.scale), "bias")
 
     def proven(self, x: Node) -> None:
         """Note that all elements of ``x`` were proven to be small integers."""

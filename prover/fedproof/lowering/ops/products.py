@@ -44,6 +44,9 @@ def _product(ctx: Context, node: onnx.NodeProto, a: Node, b: Node) -> Node:
         y = _product(ctx, node, a, p.reshape(b, (*b.shape, 1)))
         return p.reshape(y, y.shape[:-1])
     a, b = ctx.narrow(a, f"{label} left"), ctx.narrow(b, f"{label} right")
+    results = a.size // a.shape[-1] * b.shape[-1]
+    a = ctx.rounded(a, b, results * ctx.readers[node.input[0]], f"{label} weights")
+    b = ctx.rounded(b, a, results * ctx.readers[node.input[1]], f"{label} weights")
     lead_a, lead_b = a.shape[:-2], b.shape[:-2]
     if lead_a == lead_b:
         return p.matmul(a, b)
