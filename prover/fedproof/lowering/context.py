@@ -138,7 +138,8 @@ class Context(Scales):
     def align(self, a: Node, b: Node) -> tuple[Node, Node]:
         """Return ``a`` and ``b`` at the larger of their scales, exactly.
 
-        But for a bias: where kernels are rounded (:meth:`Scales.rounded`), its own bits would widen every sum.
+        But for a bias: where kernels are rounded (:meth:`Scales.rounded`), its own bits would widen
+        every sum.
         """
         if a.scale > b.scale:
             a = self.rounded_bias(a, b)

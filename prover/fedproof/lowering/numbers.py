@@ -23,7 +23,7 @@ class Numbers(BaseModel):
         default=0,
         ge=0,
         le=24,
-        description="fractional bits of weights in products where rounding them saves lookups; 0: never round",
+        description="fractional bits of weights in products, where rounding them saves lookups; 0: never",
     )
     range: int = Field(
         default=2,

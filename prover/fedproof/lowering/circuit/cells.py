@@ -103,17 +103,21 @@ class CellEmitter(Emitter):
     def with_constants(self, op: str, x: str, shape: Shape, values: IntArray) -> str:
         """Emit ``x op values`` for a constant of the shape of x that no other operation shares.
 
-        ezkl 23.0.5 merges equal constants, and one with two consumers makes it add range-check columns: a
-        step of an MLP then takes about twice as long to prove. Where the same constant was used before, the
-        vector is longer by a repeated element, which is dropped again. Reshapes and gathers are free.
+        ezkl 23.0.5 merges equal constants, and one with two consumers makes it add range-check
+        columns: a step of an MLP then takes about twice as long to prove. To ezkl, vectors of one
+        value are equal whatever their length. Where the same constant was used before, the vector
+        is longer by an element that makes it another, and that is dropped again. Reshapes and
+        gathers are free.
         """
         size = values.size
         flat, vector = self.reshape(x, (size,)), values.ravel()
-        while vector.tobytes() in self._constants:
-            vector = np.append(vector, vector[0])
-        self._constants.add(vector.tobytes())
-        if vector.size > size:
-            flat = self.take(flat, np.append(np.arange(size), np.zeros(vector.size - size, dtype=np.int64)))
+        more = 0
+        while (key := _identity(vector)) in self._constants:
+            more += 1
+            vector = np.append(values.ravel(), more)
+        self._constants.add(key)
+        if more:
+            flat = self.take(flat, np.append(np.arange(size), 0))
         result = self.op(op, [flat, self.constant(vector)], self.fresh("constant"))
         return self.take(result, np.arange(size).reshape(shape))
 
@@ -215,6 +219,12 @@ class CellEmitter(Emitter):
     def arguments(self, node: Node) -> list[str]:
         """Values of a node's inputs."""
         return [self.values(self.program.nodes[i]) for i in node.inputs]
+
+
+def _identity(vector: IntArray) -> bytes:
+    """What ezkl tells constants apart by."""
+    uniform = bool(np.all(vector == vector[0]))
+    return vector[:1].tobytes() if uniform else vector.tobytes()
 
 
 def _sum_of(e: CellEmitter, node: Node, args: list[Cells]) -> Cells:

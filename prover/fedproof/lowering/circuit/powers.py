@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 
 from fedproof.lowering.circuit.cells import CellEmitter, float_summands
-from fedproof.lowering.ir import Program
+from fedproof.lowering.ir import IntArray, Program, Shape
 
 #: Input of the circuit that holds the challenge, and what it is called among the outputs.
 LATE, CHALLENGE = "late", "challenge"
@@ -81,6 +81,15 @@ class Powers(CellEmitter):
             name = self.op("Add", [name, self.scalar(other)], self.fresh("large"))
         return name
 
+    def with_constants(self, op: str, x: str, shape: Shape, values: IntArray) -> str:
+        """See :meth:`CellEmitter.with_constants`. A single number is one of the pool: ezkl's parser pulls
+        the gather that would make it another constant through the operation, and has two equal ones again.
+        """
+        if values.size > 1 or not self.program.challenged:
+            return super().with_constants(op, x, shape, values)
+        number = self.scalar(int(values.ravel()[0]))
+        return self.reshape(self.op(op, [self.reshape(x, (1,)), number], self.fresh("single")), shape)
+
     def constant_pool(self) -> list[onnx.NodeProto]:
         """Return the nodes of the challenge, the zero and all scalars: they come first in the graph."""
         body, self.nodes = self.nodes, []
@@ -92,7 +101,7 @@ class Powers(CellEmitter):
             self.zero()
         if self._pool:
             values = np.array(list(self._pool))
-            pool = self.with_constants("Add", self.zeros(values.shape), values.shape, values)
+            pool = super().with_constants("Add", self.zeros(values.shape), values.shape, values)
             for i, name in enumerate(self._pool.values()):
                 self.op("Gather", [pool, self.indices(np.array([i]))], name, axis=0)
         head = self.nodes
