@@ -325,3 +325,16 @@ def test_a_value_out_of_range_changes_the_public_instance(in_ezkl):
     for remainder, expected in ([1, 2, 63], 6), ([1, 2, 64], 5), ([-1, 2, 3], None):
         (out,) = circuit.outputs({0: np.array(remainder), 1: np.array([0, -32, 31])})[0]
         assert (out == expected) if expected else out != 6
+
+
+def test_equal_constants_of_single_numbers_need_no_range_checks(in_ezkl):
+    """Regression: ezkl's parser drops the element by which two constants of one number differ."""
+    p = Program(6)
+    x, y = p.input("x", (1, 1), 0, 4), p.input("y", (1, 1), 0, 4)
+    for n in (x, y):
+        signed(p, n, 6, n.label)
+    rescale(p, p.mul(p.times(x, 3), p.times(y, 3)), 4, 6, "z")
+    rescale(p, p.times(p.hints[0], 3), 2, 6, "w")
+    p.slot("batch", [x, y], 1, shifted=True)
+    p.slot("advice", p.hints, 1, shifted=True)
+    assert in_ezkl(p, 9).settings["required_range_checks"] == []
