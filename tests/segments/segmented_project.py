@@ -52,7 +52,7 @@ columns = 2
 
 
 def segmented_project(root: Path, segments: int = SEGMENTS) -> Project:
-    """Write the declarations ``whole`` and ``cut`` of one step, in one circuit and in several; compile nothing."""
+    """Write the declarations ``whole`` and ``cut`` of one step; compile nothing."""
     for path, text in (
         ("models/small.py", MODEL),
         ("circuits/whole.toml", TRAINING),
@@ -66,9 +66,9 @@ def segmented_project(root: Path, segments: int = SEGMENTS) -> Project:
 def samples(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """A batch: x (2, 2), y (2, 1)."""
     g = np.random.default_rng(seed)
-    return g.uniform(-0.9, 0.9, (2, 2)), g.uniform(-0.9, 0.9, (2, 1))
+    return g.uniform(-0.5, 0.5, (2, 2)), g.uniform(-0.5, 0.5, (2, 1))
 
 
 def parameters(seed: int) -> np.ndarray:
     """A model (13,)."""
-    return np.random.default_rng(seed).uniform(-0.5, 0.5, 13)
+    return np.random.default_rng(seed).uniform(-0.4, 0.4, 13)
