@@ -128,6 +128,10 @@ bench: setup ## Run the benchmarks; results as JSON under build/bench
 	mkdir -p build/bench
 	$(pytest) benchmarks --benchmark-only --benchmark-json=build/bench/results.json
 
+.PHONY: bench-circuits
+bench-circuits: setup ## Every model's circuit beside ezkl's own path: MODELS="mlp cnn" for some, FRESH=1 anew
+	$(python) -m benchmarks.circuits $(if $(FRESH),--fresh) $(if $(ONLY),--only $(ONLY))
+
 .PHONY: costs
 costs: setup ## Refresh the golden table circuits/costs.csv
 	$(fedproof) circuits costs

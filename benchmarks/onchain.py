@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hexbytes import HexBytes
 from web3.contract import Contract
-from web3.types import TxParams
+from web3.types import RPCEndpoint, TxParams
 
 from benchmarks.isolated import run_stage
 from benchmarks.ledger import Row
@@ -26,6 +26,9 @@ from fedproof.chain.vka import read_vka
 from fedproof.circuits import layout
 from fedproof.circuits.store import Circuit
 from fedproof.commitments import NO_CONTEXT
+
+#: Where a verifier over the code size limit is put.
+BEYOND = "0x" + "be" * 20
 
 
 @dataclass(frozen=True)
@@ -114,11 +117,24 @@ def _gas_of_stock(subject: Stock, chain: Chain) -> None:
         contract = chain.deploy(compile_verifier(folder / layout.REUSABLE_VERIFIER))
         row.gas["register_key"] = chain.client.send(contract.functions.registerVka(list(vka))).gas
         call = contract.functions.verifyProof(subject.raw_proof, subject.instances, list(vka))
+        row.gas["verify_plain"] = _gas_beyond_the_limit(subject, chain, plain)
     request: TxParams = {"to": contract.address, "data": HexBytes(call._encode_transaction_data())}
     # The reusable verifier's answer is not valid ABI: its first word says whether the proof holds.
     if int.from_bytes(bytes(chain.client.w3.eth.call(request))[:32], "big") != 1:
         raise AssertionError("the contract does not accept the proof")
     row.gas["verify"] = chain.client.send(call).gas
+
+
+def _gas_beyond_the_limit(subject: Stock, chain: Chain, plain: Artefact) -> int:
+    """What the plain verifier would cost if a chain took its code: it is put there without a deployment."""
+    chain.client.w3.provider.make_request(
+        RPCEndpoint("anvil_setCode"), [BEYOND, HexBytes(plain.runtime).to_0x_hex()]
+    )
+    contract = chain.client.at(BEYOND, plain.abi)
+    call = contract.functions.verifyProof(subject.raw_proof, subject.instances)
+    if not call.call():
+        raise AssertionError("the contract does not accept the proof")
+    return chain.client.send(call).gas
 
 
 def _free_port() -> int:

@@ -26,7 +26,7 @@ class Stock(Subject):
     """A float graph and the real data for it.
 
     ``defaults`` takes Python's default settings; ``calibrated`` runs ``calibrate_settings`` on the data
-    first, with ezkl's own choice of scales and rows.
+    first, with ezkl's own choice of scales and rows. ``scales`` narrows that choice.
     """
 
     def __init__(
@@ -40,10 +40,11 @@ class Stock(Subject):
         expected: Floats,
         srs: SrsStore,
         run_args: dict[str, Any] | None = None,
+        scales: list[int] | None = None,
     ) -> None:
         super().__init__(row, options, work)
         self.graph, self.inputs, self._expected, self._store = graph, inputs, expected, srs
-        self.run_args = run_args or LIKE_OURS
+        self.run_args, self.scales = run_args or LIKE_OURS, scales
         self._srs: Path | None = None
 
     @property
@@ -71,7 +72,7 @@ class Stock(Subject):
         self._stage("settings", onnx=onnx_path, settings=settings, run_args=self.run_args)
         self._note(settings)
         if self.row.variant == "calibrated":
-            self._stage("calibrate", onnx=onnx_path, settings=settings, input=self.input)
+            self._stage("calibrate", onnx=onnx_path, settings=settings, input=self.input, scales=self.scales)
             self._note(settings)
         self._stage("compile", onnx=onnx_path, settings=settings, compiled=self.work / layout.COMPILED)
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from rich.table import Table
 
+from benchmarks.cells import line, number, rule, size, told
+
 Row = dict[str, Any]
 TITLES = {"training-step": "training step", "aggregation": "average"}
 COLUMNS = [
@@ -43,19 +45,19 @@ def load(path: Path) -> dict[str, Any]:
 
 def markdown(report: dict[str, Any]) -> str:
     """Render every row, the ratios, and what was measured on."""
-    lines = [_line(COLUMNS), _line(["---"] * 2 + ["---:"] * (len(COLUMNS) - 2))]
-    lines += [_line(_cells(row)) for row in report["rows"]]
+    lines = [line(COLUMNS), rule(2, len(COLUMNS) - 2)]
+    lines += [line(_cells(row)) for row in report["rows"]]
     rounds = [row for row in report["rows"] if row["gas"].get("finalize")]
     if rounds:
         titles = ["trainers", "recommit to all updates", "average", "witness and prove", "finalize gas"]
-        lines += ["", _line(titles), _line(["---:"] * len(titles))]
-        lines += [_line(_round_cells(row)) for row in rounds]
+        lines += ["", line(titles), rule(0, len(titles))]
+        lines += [line(_round_cells(row)) for row in rounds]
     ratios = list(_ratios(report["rows"]))
     if ratios:
         titles = ["", "compared with", "prove", "proving key", "proof", "verify gas"]
-        lines += ["", _line([*titles[:2], *(f"{t}, stock / ours" for t in titles[2:])])]
-        lines += [_line(["---"] * 2 + ["---:"] * 4)]
-        lines += [_line([r.title, r.variant, *r.values]) for r in ratios]
+        lines += ["", line([*titles[:2], *(f"{t}, stock / ours" for t in titles[2:])])]
+        lines += [rule(2, 4)]
+        lines += [line([r.title, r.variant, *r.values]) for r in ratios]
     return "\n".join([*lines, "", _foot(report), ""])
 
 
@@ -111,22 +113,22 @@ def _title(row: Row) -> str:
 
 def _cells(row: Row) -> list[str]:
     side = "ours" if row["side"] == "ours" else f"ezkl, {row['variant']}"
-    failure, error, size = row["failure"], row["error"], row["verifier_bytes"]
+    failure, error = row["failure"], row["error"]
     gas = row["gas"].get("verify")
     over = " (over the limit)" if row["verifier_kind"] == "reusable" else ""
     reusable = " (reusable)" if row["verifier_kind"] == "reusable" else ""
     return [
         _title(row),
         side,
-        _number(row["logrows"]),
-        _number(row["cells"]),
-        _size(row["proving_key_bytes"]),
+        number(row["logrows"]),
+        number(row["cells"]),
+        size(row["proving_key_bytes"]),
         "failed at {stage}: {reason}".format(**failure) if failure else _spread(row, "prove"),
-        _size(max(row["peak_bytes"].get("prove", [0])) or None),
+        size(max(row["peak_bytes"].get("prove", [0])) or None),
         _spread(row, "verify"),
-        _number(row["proof_bytes"], " B"),
-        _number(size, " B") + over,
-        _number(gas) + reusable,
+        number(row["proof_bytes"], " B"),
+        number(row["verifier_bytes"], " B") + over,
+        number(gas) + reusable,
         f"{error['max_abs']:.1e} ({error['max_abs'] / error['largest']:.2%})" if error else "–",
     ]
 
@@ -137,8 +139,8 @@ def _round_cells(row: Row) -> list[str]:
         str(row["n_trainers"]),
         _spread(row, "receive"),
         _spread(row, "average"),
-        _told([a + b for a, b in both]),
-        _number(row["gas"]["finalize"]),
+        told([a + b for a, b in both]),
+        number(row["gas"]["finalize"]),
     ]
 
 
@@ -148,30 +150,7 @@ def _median(row: Row, stage: str) -> float | None:
 
 
 def _spread(row: Row, stage: str) -> str:
-    return _told(row["seconds"].get(stage, []))
-
-
-def _told(samples: list[float]) -> str:
-    if not samples:
-        return "–"
-    shown = f"{median(samples):.3g} s"
-    if len(samples) > 1:
-        shown += f" [{min(samples):.3g}–{max(samples):.3g}]"
-    return f"{shown}, n={len(samples)}"
-
-
-def _number(value: int | None, unit: str = "") -> str:
-    return "–" if value is None else f"{value:,}{unit}"
-
-
-def _size(value: int | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.1f} MB"
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
+    return told(row["seconds"].get(stage, []))
 
 
 def _foot(report: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from benchmarks.ours import Work
+from fedproof.circuits import TrainingSpec
 from fedproof.circuits.program import training_step
 from fedproof.circuits.store import FLOAT, Circuit
+from fedproof.errors import CallerError
 from fedproof.export import TrainingStep, flat_parameters, load_attribute
 from fedproof.lowering.ir import IntArray
 from fedproof.project import Project
@@ -23,6 +26,8 @@ from fedproof.rounds.vectors import training_spec
 Floats = NDArray[np.float64]
 #: Steps taken in floating point before the measured one: a fresh model has zero gradients in some layers.
 WARM_UP_STEPS = 20
+#: Pixels of an image of digits.
+SMALL, ENLARGED = 64, 784
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class TrainingWork:
 def training_work(circuit: Circuit, project: Project) -> TrainingWork:
     """Return a step of the circuit's model on the digits after some steps of training."""
     spec = training_spec(circuit)
-    step, batches = _float_step(circuit, project), _batches(project, spec.batch)
+    step, batches = _float_step(circuit, project), _batches(project, spec)
     theta = torch.from_numpy(flat_parameters(step.module))
     for x, y in batches[:WARM_UP_STEPS]:
         theta = theta - step(theta, torch.from_numpy(x), torch.from_numpy(y))
@@ -84,7 +89,7 @@ def averaging_work(training: Circuit, project: Project, trainers: int) -> Averag
     spec, work = training_spec(training), training_work(training, project)
     model = ModelVector.from_floats(training, work.theta)
     updates = []
-    for x, y in _batches(project, spec.batch)[:trainers]:
+    for x, y in _batches(project, spec)[:trainers]:
         trainer = Trainer(training, model)
         trainer.step(x, y)
         updates.append(trainer.update)
@@ -120,6 +125,20 @@ def _float_step(circuit: Circuit, project: Project) -> TrainingStep:
     return step
 
 
-def _batches(project: Project, size: int) -> list[tuple[Floats, Floats]]:
-    [(x, y)], _ = load_attribute("models/digits.py:split", project.root)(1, 360, 0)
+def _batches(project: Project, spec: TrainingSpec) -> list[tuple[Floats, Floats]]:
+    """Batches of real digits in the shapes that a declaration asks for."""
+    x, y = _digits(project, math.prod(spec.sample))
+    x, y = x.reshape(-1, *spec.sample), y.reshape(-1, *spec.target)
+    size = spec.batch
     return [(x[i : i + size], y[i : i + size]) for i in range(0, len(x) - size + 1, size)]
+
+
+def _digits(project: Project, pixels: int) -> tuple[Floats, Floats]:
+    if pixels == SMALL:
+        [(x, y)], _ = load_attribute("models/digits.py:split", project.root)(1, 360, 0)
+        return x, y
+    if pixels == ENLARGED:
+        x, y = load_attribute("models/digits.py:load_28", project.root)()
+        order = np.random.default_rng(0).permutation(len(x))
+        return x[order], y[order]
+    raise CallerError(f"there are digits of {SMALL} and of {ENLARGED} pixels, not of {pixels}")
