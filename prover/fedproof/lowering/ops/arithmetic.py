@@ -8,14 +8,20 @@ import onnx
 
 from fedproof.lowering.context import Constant, Context, Joined, UnsupportedOp, Value, lowers
 from fedproof.lowering.division import divide
-from fedproof.lowering.ir import Node
+from fedproof.lowering.ir import MAX_BOUND, Node
 
 
 def add_values(ctx: Context, node: onnx.NodeProto, a: Value, b: Value, *, subtract: bool = False) -> Node:
-    """Sum or difference of two values, brought exactly to the larger scale. A constant takes the tensor's."""
+    """Sum or difference of two values, brought exactly to the larger scale. A constant takes the tensor's.
+
+    Sums that could leave int64 are made of rescaled tensors.
+    """
     a, b = (ctx.materialise(v) if isinstance(v, Joined) else v for v in (a, b))
     match a, b:
         case Node(), Node():
+            scale = max(a.scale, b.scale)
+            if (a.bound << (scale - a.scale)) + (b.bound << (scale - b.scale)) > MAX_BOUND:
+                a, b = ctx.narrow(a, f"{node.output[0]} left"), ctx.narrow(b, f"{node.output[0]} right")
             x, y = ctx.align(a, b)
         case Node(), Constant():
             x, y = a, ctx.beside(b, a)

@@ -1,4 +1,6 @@
-"""ReduceSum and ReduceMean: sums are exact, a mean is a sum times a constant."""
+"""ReduceSum and ReduceMean: a sum is exact, or, where it could leave int64, of rescaled elements; a mean is
+a sum times a constant.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from math import prod
 import onnx
 
 from fedproof.lowering.context import Context, Value, attributes, lowers
-from fedproof.lowering.ir import Node
+from fedproof.lowering.ir import MAX_BOUND, Node
 from fedproof.lowering.ops.arithmetic import scale_by
 
 
@@ -22,7 +24,10 @@ def _summed(ctx: Context, node: onnx.NodeProto) -> tuple[Node, int]:
     if not given and attrs.get("noop_with_empty_axes"):
         return x, 1
     axes = tuple(sorted(i % len(x.shape) for i in given)) or tuple(range(len(x.shape)))
-    return ctx.program.sum(x, axes, keepdims=bool(attrs.get("keepdims", 1))), prod(x.shape[i] for i in axes)
+    count = prod(x.shape[i] for i in axes)
+    if x.bound * count > MAX_BOUND:
+        x = ctx.narrow(x, f"{node.output[0]} argument")
+    return ctx.program.sum(x, axes, keepdims=bool(attrs.get("keepdims", 1))), count
 
 
 @lowers("ReduceSum")
