@@ -56,11 +56,14 @@ class Scales:
         """
         return x if self.is_leaf(x) else self.narrow_to(x, self.limit(x), label, ranged=ranged)
 
-    def narrow_to(self, x: Node, limit: int, label: str, *, ranged: bool = True) -> Node:
-        """Return ``x`` with at most ``limit`` fractional bits, committed. ``ranged`` as in :meth:`narrow`."""
+    def narrow_to(self, x: Node, limit: int, label: str, *, ranged: bool = True, bits: int = 0) -> Node:
+        """Return ``x`` with at most ``limit`` fractional bits, committed, of at least ``bits`` bits.
+
+        ``ranged`` as in :meth:`narrow`.
+        """
         if x.scale <= limit:
             return self.settled(x, label)
-        return self._drop(x, x.scale - limit, label, ranged=ranged)
+        return self._drop(x, x.scale - limit, label, ranged=ranged, bits=max(bits, self.numbers.range))
 
     def rounded(self, x: Node, other: Node, results: int, label: str) -> Node:
         """Return declared weights ``x``, rounded to ``numbers.parameters`` bits where that pays.
@@ -85,7 +88,10 @@ class Scales:
         bits = self.numbers.parameters
         if not bits or not self.is_leaf(x) or 4 * x.size > other.size or other.op in ("input", "const"):
             return x
-        return self.narrow_to(x, max(bits, other.scale), "bias")
+        scale = max(bits, other.scale)
+        # As large as a kernel's weights may be, with a bit to spare.
+        whole = self.program.table_bits - bits + 1
+        return self.narrow_to(x, scale, "bias", bits=scale + whole)
 
     def proven(self, x: Node) -> None:
         """Note that all elements of ``x`` were proven to be small integers."""
@@ -93,24 +99,25 @@ class Scales:
             x = self.program.nodes[x.inputs[0]]
         self._unproven.discard(x.id)
 
-    def _drop(self, x: Node, q: int, label: str, *, ranged: bool) -> Node:
+    def _drop(self, x: Node, q: int, label: str, *, ranged: bool, bits: int) -> Node:
         # Movements are undone first, so that a tensor, its transpose and its copies share one division, and
         # so do two tensors with a part in common.
         if x.op == "concat":
             parts = [self.program.nodes[i] for i in x.inputs]
-            dropped = [self._drop(part, q, f"{label} part", ranged=ranged) for part in parts]
+            dropped = [self._drop(part, q, f"{label} part", ranged=ranged, bits=bits) for part in parts]
             return self.program.concat(dropped, x.attr("axis"))
         if x.op == "times" and (factor := x.attr("factor")) > 1 and factor & (factor - 1) == 0:
             zeros = factor.bit_length() - 1
             if zeros < q:
-                return self._drop(self.program.nodes[x.inputs[0]], q - zeros, label, ranged=ranged)
+                return self._drop(self.program.nodes[x.inputs[0]], q - zeros, label, ranged=ranged, bits=bits)
         if x.op in _UNDONE:
             parent = self.program.nodes[x.inputs[0]]
             if x.size >= parent.size:
-                return self._redone(x, self._drop(parent, q, label, ranged=ranged or x.size > parent.size))
+                inner = self._drop(parent, q, label, ranged=ranged or x.size > parent.size, bits=bits)
+                return self._redone(x, inner)
         key = (x.id, q)
         if key not in self._rescaled:
-            d = rescale(self.program, x, q, self.numbers.range, label, ranged=ranged)
+            d = rescale(self.program, x, q, bits, label, ranged=ranged)
             self._rescaled[key] = d
             if not ranged:
                 self._unproven.add(d.id)

@@ -55,7 +55,7 @@ def declare_mask(p: Program, shape: Shape) -> Node:
 
 
 def at_scale(ctx: Context, result: Node | Joined, scale: int, bits: int, label: str) -> list[Node]:
-    """Return the parts of a result as committed tensors at ``scale``: exact if they fit, else rounded once."""
+    """Return the parts of a result as committed tensors at ``scale``: exact if they fit, else rounded."""
     p = ctx.program
     parts = list(result.parts if isinstance(result, Joined) else (result,))
     # Two parameters can have one gradient (two biases added up); each still has its own place.
