@@ -32,6 +32,7 @@ def a_circuit(folder, plain: str, *, late: int = 0, challenge_points: int = 0) -
         name="digits",
         slots=slots,
         challenge_points=challenge_points,
+        segments=(),
         instances=(17,),
         costs=SimpleNamespace(proof_bytes=2048),
         development=True,

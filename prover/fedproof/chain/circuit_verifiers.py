@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Literal
 
 from fedproof.chain.artefacts import MAX_RUNTIME_BYTES
-from fedproof.chain.deploy import VerifierSpec
+from fedproof.chain.deployment import VerifierRecord
 from fedproof.chain.solidity import compile_verifier
+from fedproof.chain.verifier_specs import AnyVerifierSpec, Place, SegmentedSpec, VerifierSpec
 from fedproof.chain.vka import read_vka
 from fedproof.circuits import layout
 from fedproof.circuits.manifest import Manifest
 from fedproof.circuits.store import Circuit
+from fedproof.circuits.witness import LATE
 from fedproof.errors import TerminalError
+from fedproof.lowering import shared
+from fedproof.lowering.segments import is_named
 
 Kind = Literal["auto", "plain", "reusable"]
-
-_IGNORED_SLOT = "advice"  # committed after everything the hub compares, and of no meaning to it
 
 
 def _points(manifest: Manifest) -> tuple[int, int]:
@@ -23,7 +25,7 @@ def _points(manifest: Manifest) -> tuple[int, int]:
 
     All are returned where there is a challenge: what is returned is checked to be a canonical point.
     """
-    known = sum(slot.columns for slot in manifest.slots if slot.name != _IGNORED_SLOT)
+    known = sum(slot.columns for slot in manifest.slots if is_named(slot.name))
     if not manifest.challenge_points:
         return known, 0
     early = sum(slot.columns for slot in manifest.slots[:-1])
@@ -35,13 +37,48 @@ def _points(manifest: Manifest) -> tuple[int, int]:
     return early + manifest.slots[-1].columns, early
 
 
-def verifier_spec(circuit: Circuit, kind: Kind = "auto") -> VerifierSpec:
-    """The verifier of ``circuit`` to deploy.
+def verifier_spec(circuit: Circuit, kind: Kind = "auto") -> AnyVerifierSpec:
+    """The verifier of ``circuit`` to deploy; for a circuit in segments theirs, and what ties them together.
 
     ``auto`` takes the plain verifier if it fits into a contract and the reusable one otherwise. Raises
     CallerError when the circuit's files are missing, TerminalError when its verifier does not compile or
     its challenge leaves out a vector that it checks.
     """
+    if not circuit.manifest.segments:
+        return _of_one(circuit, kind)
+    return SegmentedSpec(
+        circuit.name,
+        tuple(_of_one(part, kind) for part in circuit.parts),
+        *segment_places(circuit.manifest),
+    )
+
+
+def segment_places(manifest: Manifest) -> tuple[tuple[Place, ...], tuple[tuple[Place, Place], ...]]:
+    """Where the commitments stand that a hub is told, and which of them must be equal, point by point.
+
+    Raises TerminalError where a vector that the hub compares is in no segment.
+    """
+    slots = [[s for s in entry.slots if s.name != LATE] for entry in manifest.segments]
+    places: dict[str, list[list[Place]]] = {}
+    for number, own in enumerate(slots):
+        start = 0
+        for slot in own:
+            points = [(number, start + i) for i in range(slot.columns)]
+            places.setdefault(slot.name, []).append(points)
+            start += slot.columns
+    told = [slot.name for slot in manifest.slots if is_named(slot.name)]
+    if missing := [name for name in told if name not in places]:
+        raise TerminalError(f"no segment of circuit {manifest.name} commits to {', '.join(missing)}")
+    links = [
+        (first, second)
+        for name in shared([[s.name for s in own] for own in slots])
+        for others in places[name][1:]
+        for first, second in zip(places[name][0], others, strict=True)
+    ]
+    return tuple(point for name in told for point in places[name][0]), tuple(links)
+
+
+def _of_one(circuit: Circuit, kind: Kind) -> VerifierSpec:
     manifest, folder = circuit.manifest, circuit.folder
     returned, hashed = _points(manifest)
     plain = folder / layout.PLAIN_VERIFIER
@@ -62,3 +99,11 @@ def verifier_spec(circuit: Circuit, kind: Kind = "auto") -> VerifierSpec:
 def submission_vka(circuit: Circuit, spec_kind: Literal["plain", "reusable"]) -> tuple[bytes, ...]:
     """The key words to send with a proof of ``circuit``: none for a plain verifier."""
     return read_vka(circuit.folder / layout.VKA) if spec_kind == "reusable" else ()
+
+
+def verifying_key(circuit: Circuit, record: VerifierRecord) -> tuple[bytes, ...]:
+    """The key words to send with a proof of ``circuit`` to the verifier that was deployed."""
+    if record.kind != "segmented":
+        return submission_vka(circuit, record.kind)
+    pairs = zip(circuit.parts, record.segments, strict=True)
+    return tuple(word for part, own in pairs for word in verifying_key(part, own))

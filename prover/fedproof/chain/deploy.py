@@ -27,6 +27,7 @@ from fedproof.chain.journal import ContractRecord, Journal, Progress, silent
 from fedproof.chain.networks import Chain, Network, Side, rpc_url
 from fedproof.chain.reverts import ErrorBook
 from fedproof.chain.solidity import Contracts, compile_project, compile_verifier
+from fedproof.chain.verifier_specs import AnyVerifierSpec, SegmentedSpec, VerifierSpec
 from fedproof.chain.vka import vka_digest
 from fedproof.errors import CallerError, RetryableError, TerminalError
 from fedproof.relay.layerzero.pathway import Pathway, configure
@@ -35,41 +36,26 @@ from fedproof.relay.layerzero.stack import LayerZeroStack, deploy_stack, layerze
 LAYERZERO_ROUTE = keccak(text="fedproof.route.layerzero")
 """The registry's name for the LayerZero route."""
 
-_ABIS = ("FedproofHub", "ModelRegistry", "LayerZeroSender", "LayerZeroReceiver", "ICircuitVerifier")
+__all__ = [
+    "ChainPair",
+    "SegmentedSpec",
+    "VerifierSpec",
+    "deploy",
+    "layerzero_dvns",
+    "learn_errors",
+    "open_chains",
+    "pathway",
+    "read_only",
+]
 
-
-@dataclass(frozen=True)
-class VerifierSpec:
-    """A circuit's verifier to deploy, from the circuit's manifest.
-
-    ``source`` is the generated Solidity, as a path or as text. ``instances`` are the public instances pinned
-    for ever, without the challenge; ``commitment_count`` how many points a proof starts with,
-    ``challenge_points`` how many of these its challenge follows from, 0 for none; ``proof_bytes`` its exact
-    length. ``vka`` are the 32-byte words of the key for a reusable verifier, empty for a plain one.
-    """
-
-    circuit: str
-    source: Path | str
-    instances: Sequence[int]
-    commitment_count: int
-    proof_bytes: int
-    development_srs: bool
-    srs_sha256: str
-    vka: Sequence[bytes] = ()
-    challenge_points: int = 0
-
-    def adapter_arguments(self, generated: str) -> tuple[str, tuple[object, ...]]:
-        """The adapter's contract, and what its constructor takes, for the generated verifier there."""
-        arguments: tuple[object, ...] = (
-            generated,
-            list(self.instances),
-            self.commitment_count,
-            self.challenge_points,
-            self.proof_bytes,
-        )
-        if not self.vka:
-            return "PlainCircuitVerifier", arguments
-        return "ReusableCircuitVerifier", (*arguments, vka_digest(tuple(self.vka)))
+_ABIS = (
+    "FedproofHub",
+    "ModelRegistry",
+    "LayerZeroSender",
+    "LayerZeroReceiver",
+    "ICircuitVerifier",
+    "SegmentedCircuitVerifier",
+)
 
 
 @dataclass(frozen=True)
@@ -133,7 +119,7 @@ def layerzero_dvns(side: Side, environ: Mapping[str, str] = os.environ) -> tuple
 def deploy(
     name: str,
     chains: ChainPair,
-    verifiers: Sequence[VerifierSpec] = (),
+    verifiers: Sequence[AnyVerifierSpec] = (),
     *,
     folder: Path | None = None,
     contracts: Contracts | None = None,
@@ -175,7 +161,12 @@ def _journal_path(path: Path) -> Path:
 
 
 def _deploy(
-    run: _Run, path: Path, verifiers: Sequence[VerifierSpec], *, fast_quorum: int, environ: Mapping[str, str]
+    run: _Run,
+    path: Path,
+    verifiers: Sequence[AnyVerifierSpec],
+    *,
+    fast_quorum: int,
+    environ: Mapping[str, str],
 ) -> Deployment:
     chains = run.chains
     hub = run.deploy(chains.l2, "FedproofHub")
@@ -235,7 +226,7 @@ def learn_errors(deployment: Deployment, chains: ChainPair) -> None:
         chains.l1.errors.learn(abi)
 
 
-def _refuse_development_srs(network: Network, verifiers: Sequence[VerifierSpec]) -> None:
+def _refuse_development_srs(network: Network, verifiers: Sequence[AnyVerifierSpec]) -> None:
     refused = [spec.circuit for spec in verifiers if spec.development_srs]
     if refused and not network.development_srs_allowed:
         raise CallerError(
@@ -286,7 +277,25 @@ class _Run:
     def at(self, client: ChainClient, name: str, record: ContractRecord) -> Contract:
         return client.at(record.address, self.contracts[name].abi)
 
-    def verifier(self, spec: VerifierSpec) -> VerifierRecord:
+    def verifier(self, spec: AnyVerifierSpec) -> VerifierRecord:
+        if isinstance(spec, VerifierSpec):
+            return self._verifier(spec)
+        segments = tuple(self._verifier(s) for s in spec.segments)
+        kind, arguments = spec.adapter_arguments([s.adapter.address for s in segments])
+        adapter = self.deploy(self.chains.l2, kind, *arguments, step=f"{kind}/{spec.circuit}", replacing=True)
+        return VerifierRecord(
+            circuit=spec.circuit,
+            kind="segmented",
+            adapter=adapter,
+            segments=segments,
+            commitment_count=spec.commitment_count,
+            proof_bytes=spec.proof_bytes,
+            vka_digest=None,
+            development_srs=spec.development_srs,
+            srs_sha256=spec.srs_sha256,
+        )
+
+    def _verifier(self, spec: VerifierSpec) -> VerifierRecord:
         client, artefact = self.chains.l2, compile_verifier(spec.source)
         code = keccak(artefact.bytecode).hex()[:16]
         # circuits of one shape share a reusable verifier, so its step is named by its code

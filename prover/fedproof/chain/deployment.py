@@ -35,13 +35,15 @@ class VerifierRecord(_Frozen):
     """The verifier of one circuit: the hub is given ``adapter``, which calls ``generated``.
 
     ``vka_digest`` is set for a reusable verifier: keccak256 of its key's words. ``development_srs`` says that
-    whoever made the SRS can forge proofs. ``challenge_points`` is 0 for a circuit without a challenge.
+    whoever made the SRS can forge proofs. ``challenge_points`` is 0 for a circuit without a challenge. The
+    verifier of a circuit in ``segments`` calls their adapters.
     """
 
     circuit: str
-    kind: Literal["plain", "reusable"]
+    kind: Literal["plain", "reusable", "segmented"]
     adapter: ContractRecord
-    generated: ContractRecord
+    generated: ContractRecord | None = None
+    segments: tuple[VerifierRecord, ...] = ()
     commitment_count: int
     challenge_points: int = 0
     proof_bytes: int

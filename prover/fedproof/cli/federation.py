@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from fedproof.chain.accounts import devnet_account
-from fedproof.chain.circuit_verifiers import submission_vka
+from fedproof.chain.circuit_verifiers import verifying_key
 from fedproof.chain.deploy import ChainPair, learn_errors
 from fedproof.chain.deployment import Deployment, load_deployment
 from fedproof.chain.hub import HubClient, Phase
@@ -154,7 +154,7 @@ def driver(
         dataset = Dataset.load(training, own / "dataset.json")
         hub = place.hub.acting_as(account)
         sessions.append(TrainerSession(training, dataset, hub, federation.id_bytes, own))
-    kinds = [place.deployment.verifier(circuit.name).kind for circuit in circuits]
+    records = [place.deployment.verifier(circuit.name) for circuit in circuits]
     return RoundDriver(
         place.hub,
         federation.id_bytes,
@@ -162,6 +162,6 @@ def driver(
         Aggregator(average),
         folder,
         steps=federation.steps,
-        vka=(submission_vka(training, kinds[0]), submission_vka(average, kinds[1])),
+        vka=(verifying_key(training, records[0]), verifying_key(average, records[1])),
         progress=progress,
     )

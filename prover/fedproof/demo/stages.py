@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from fedproof.chain.accounts import devnet_account
-from fedproof.chain.circuit_verifiers import submission_vka, verifier_spec
+from fedproof.chain.circuit_verifiers import verifier_spec, verifying_key
 from fedproof.chain.deploy import ChainPair, deploy, open_chains, pathway, read_only
 from fedproof.chain.deployment import Deployment
 from fedproof.chain.devnet import Devnet
@@ -180,7 +180,7 @@ class Demo:
                 sessions.append(session)
         # As each trainer would before it joins: the hub must check what these circuits prove.
         check_registration(hub, model_id, training, average)
-        kinds = [deployment.verifiers[c.name].kind for c in circuits]
+        records = [deployment.verifiers[c.name] for c in circuits]
         driver = RoundDriver(
             hub,
             model_id,
@@ -189,7 +189,7 @@ class Demo:
             self.folder,
             steps=self.options.steps,
             provers=self.options.provers,
-            vka=(submission_vka(training, kinds[0]), submission_vka(average, kinds[1])),
+            vka=(verifying_key(training, records[0]), verifying_key(average, records[1])),
         )
         driver.keep_model(genesis, 0)
         self.say(

@@ -73,6 +73,11 @@ def shared(segments: Sequence[Sequence[str]]) -> dict[str, tuple[tuple[int, int]
     return {name: tuple(found) for name, found in places.items() if len(found) > 1}
 
 
+def is_named(vector: str) -> bool:
+    """Whether a committed vector means something outside the circuit: neither advice nor a link."""
+    return vector.partition("-")[0] not in (ADVICE, LINK)
+
+
 def _numbers(name: str) -> tuple[int, ...]:
     return tuple(int(n) for n in name.split("-")[1:])
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fedproof.chain.circuit_verifiers import verifier_spec
+from fedproof.chain.client import ChainClient
 from fedproof.chain.hub import HubClient
-from fedproof.chain.solidity import compile_verifier
+from fedproof.chain.solidity import compile_project, compile_verifier
+from fedproof.chain.verifier_specs import SegmentedSpec, VerifierSpec
 from fedproof.chain.vka import vka_digest
 from fedproof.circuits import AverageSpec
 from fedproof.circuits.store import Circuit
@@ -60,22 +62,57 @@ def check_registration(hub: HubClient, model_id: bytes, training: Circuit, avera
     wrong = [f"{name} is {has}, not {ours}" for name, (has, ours) in facts.items() if has != ours]
     if config.max_steps > spec.steps:
         wrong.append(f"{config.max_steps} steps are allowed, an average holds {spec.steps}")
-    wrong += _adapter_differences(hub, config.step_verifier, training)
-    wrong += _adapter_differences(hub, config.aggregate_verifier, average)
+    wrong += adapter_differences(hub.client, config.step_verifier, training)
+    wrong += adapter_differences(hub.client, config.aggregate_verifier, average)
     if wrong:
         raise RegistrationMismatch(
             f"model 0x{model_id.hex()} is not one of these circuits: " + "; ".join(wrong)
         )
 
 
-def _adapter_differences(hub: HubClient, address: str, circuit: Circuit) -> list[str]:
-    client = hub.client
+def adapter_differences(client: ChainClient, address: str, circuit: Circuit) -> list[str]:
+    """In what the verifier at ``address`` differs from that of ``circuit``, segment by segment."""
+    spec = verifier_spec(circuit)
+    if isinstance(spec, SegmentedSpec):
+        return _segmented_differences(client, address, spec)
+    return _own_differences(client, address, spec)
+
+
+def _segmented_differences(client: ChainClient, address: str, spec: SegmentedSpec) -> list[str]:
+    artefact = compile_project()["SegmentedCircuitVerifier"]
+    adapter = client.at(address, artefact.abi)
+    segments = client.call(adapter.functions.segments())
+    if len(segments) != len(spec.segments):
+        return [f"the verifier of {spec.circuit} has {len(segments)} segments, not {len(spec.segments)}"]
+    facts: dict[str, tuple[object, object]] = {
+        "commitments told": (_nested(client.call(adapter.functions.outputs())), spec.outputs),
+        "links": (_nested(client.call(adapter.functions.links())), spec.links),
+        "lengths": (
+            [(length, words) for _, length, words in segments],
+            [(s.proof_bytes, len(s.vka)) for s in spec.segments],
+        ),
+    }
+    found = [
+        f"{name} of the verifier of {spec.circuit}: {has}, not {ours}"
+        for name, (has, ours) in facts.items()
+        if has != ours
+    ]
+    for (own, _, _), ours in zip(segments, spec.segments, strict=True):
+        found += _own_differences(client, str(own), ours)
+    return found
+
+
+def _nested(values: object) -> object:
+    """Sequences as tuples, all the way down: web3 returns lists."""
+    return tuple(_nested(v) for v in values) if isinstance(values, (list, tuple)) else values
+
+
+def _own_differences(client: ChainClient, address: str, spec: VerifierSpec) -> list[str]:
     adapter = client.at(address, _ADAPTER_ABI)
     found = []
-    spec = verifier_spec(circuit)
     code = client.code(str(client.call(adapter.functions.generated())))
     if code != compile_verifier(spec.source).runtime:
-        found.append(f"the verifier of {circuit.name} has other code")
+        found.append(f"the verifier of {spec.circuit} has other code")
     facts = {
         "commitments": (client.call(adapter.functions.commitmentCount()), spec.commitment_count),
         "points of the challenge": (
@@ -89,7 +126,7 @@ def _adapter_differences(hub: HubClient, address: str, circuit: Circuit) -> list
         digest = bytes(client.call(adapter.functions.vkaDigest()))
         facts["key digest"] = (digest, vka_digest(tuple(spec.vka)))
     found += [
-        f"{name} of the adapter of {circuit.name}: {has}, not {ours}"
+        f"{name} of the adapter of {spec.circuit}: {has}, not {ours}"
         for name, (has, ours) in facts.items()
         if has != ours
     ]
