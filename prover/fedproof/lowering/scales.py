@@ -54,7 +54,12 @@ class Scales:
         Called where a tensor enters a product or a comparison, so that sums before it stay exact. With
         ``ranged=False`` the caller proves that every element is a small integer and says so (:meth:`proven`).
         """
-        return x if self.is_leaf(x) else self.narrow_to(x, self.limit(x), label, ranged=ranged)
+        if self.is_leaf(x):
+            return x
+        # Dropping bits of what is small already, a masked gradient say, would cost more than it saves.
+        if x.scale > self.limit(x) and x.bound <= 2**self.program.table_bits:
+            return self.settled(x, label)
+        return self.narrow_to(x, self.limit(x), label, ranged=ranged)
 
     def narrow_to(self, x: Node, limit: int, label: str, *, ranged: bool = True, bits: int = 0) -> Node:
         """Return ``x`` with at most ``limit`` fractional bits, committed, of at least ``bits`` bits.

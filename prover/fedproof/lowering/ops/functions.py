@@ -201,6 +201,8 @@ def _row_sums(ctx: Context, e: Node, row_of: tuple[int, ...], rows: int) -> Node
 def rsqrt(ctx: Context, node: onnx.NodeProto) -> Value:
     """``1 / sqrt(x)`` of a positive tensor, rounded down."""
     numbers = ctx.numbers
-    x = ctx.narrow_to(ctx.tensor(node, 0), 2 * numbers.activations, f"{node.output[0]} argument")
+    # A variance: twice the bits of what it is the variance of, up to 2**6.
+    bits = 2 * numbers.activations
+    x = ctx.narrow_to(ctx.tensor(node, 0), bits, f"{node.output[0]} argument", bits=bits + 7)
     out = numbers.activations + 2
     return inverse_root(ctx.program, x, 2 * out + x.scale, node.output[0])
