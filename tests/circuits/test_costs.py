@@ -84,7 +84,7 @@ def test_rows_cells_and_lookups_are_golden(name, tmp_path):
     program = build_program(spec, ROOT / "circuits", float_graph(step, ROOT))
     (tmp_path / "circuit.onnx").write_bytes(circuit_graph(program).SerializeToString())
     plonk = spec.plonk
-    args = layout.run_args(program.table_bits, plonk.logrows, plonk.columns, freivalds=plonk.freivalds)
+    args = layout.run_args(program.table_bits, plonk.logrows, plonk.columns)
     settings = run_worker("costs", folder=str(tmp_path), run_args=args)["settings"]
     assert (settings["num_rows"], settings["total_assignments"]) == (golden.rows, golden.cells)
     assert (program.lookups, plonk.logrows, plonk.columns) == (golden.lookups, golden.logrows, golden.columns)

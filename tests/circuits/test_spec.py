@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from tiny_project import AVERAGE, TRAINING
 
-from fedproof.circuits import AverageSpec, TrainingSpec, available, load_spec, max_steps
+from fedproof.circuits import AverageSpec, TrainingSpec, available, load_spec
+from fedproof.circuits.program import build_program, float_graph
 from fedproof.errors import CallerError
+from fedproof.lowering import step_bound
 
 pytestmark = pytest.mark.reference
 
@@ -20,10 +22,22 @@ def test_both_kinds_load(project):
     assert available(project.circuits) == ["tiny", "tiny-average"]
 
 
-def test_steps_of_a_round_follow_from_the_widths(project):
+def test_an_average_is_as_wide_as_its_steps(project):
     training, average = (load_spec(n, project.circuits) for n in ("tiny", "tiny-average"))
-    assert max_steps(training, average) == 1
-    assert max_steps(training, average.model_copy(update={"table": 9})) == 4
+    assert average.steps == 2
+    graph = float_graph(training, project.root)
+    step = build_program(training, project.circuits, graph)
+
+    def proven(steps: int, table: int = 7) -> tuple[int, int]:
+        declared = AVERAGE.replace("table = 7", f"table = {table}\nsteps = {steps}")
+        (project.circuits / "tiny-average.toml").write_text(declared)
+        program = build_program(load_spec("tiny-average", project.circuits), project.circuits, graph)
+        return program.nodes[1].bound, step_bound(step) * steps
+
+    for steps in (1, 2, 3, 100, 4096):
+        for table in (7, 12):
+            width, wanted = proven(steps, table)
+            assert width > wanted > width >> (table + 2)
 
 
 TRAINING_ERRORS = [

@@ -15,7 +15,7 @@ from tiny_circuits import PARAMETERS, NotingProver, sample_data
 from fedproof.chain.digests import commit_digest
 from fedproof.chain.hub import HubClient
 from fedproof.circuits.store import Circuit
-from fedproof.commitments import InvalidPoint
+from fedproof.commitments import NO_CONTEXT, InvalidPoint, challenge
 from fedproof.errors import CallerError, InvalidProof, TerminalError
 from fedproof.rounds import Batch, Dataset, ModelVector, Proof, Trainer, check_proof
 from fedproof.rounds.session import TrainerRound, TrainerSession, read_update
@@ -69,7 +69,7 @@ def test_equal_steps_have_different_commitments(training: Circuit, start: ModelV
     assert one.commitment("batch") == two.commitment("batch")
 
 
-def test_a_step_beyond_its_clip_range_is_named(training: Circuit) -> None:
+def test_a_value_beyond_its_range_is_named(training: Circuit) -> None:
     far = ModelVector.from_floats(training, np.full(PARAMETERS, 30.0))
     with pytest.raises(CallerError, match=r"element .* outside .*"):
         Trainer(training, far).step(np.full((2, 3), 7.0), np.full((2, 2), -15.0))
@@ -85,8 +85,11 @@ def test_a_proof_carries_the_commitments(
     again = Proof.load(tmp_path / "proof.json")
     assert again == proof
     names = ("model", "batch", "step", "advice")
-    assert check_proof(training, again, prover) == [step.commitment(name) for name in names]
-    assert prover.asked == [step.slots]
+    committed = [step.commitment(name) for name in names]
+    late = [challenge(NO_CONTEXT, committed)]
+    assert check_proof(training, again, prover) == [*committed, training.committer.full(late)]
+    assert prover.asked == [[*step.slots, late]]
+    assert again.instances == (*training.manifest.instances, *late)
 
 
 @pytest.mark.parametrize("slot", ["model", "batch", "step", "advice"])
@@ -98,7 +101,7 @@ def test_a_prover_that_proves_another_vector_is_noticed(
     others = [list(vector) for vector in step.slots]
     others[place][0] += 1
     prover.prove = lambda folder, srs, slots: NotingProver.prove(  # type: ignore[method-assign]
-        prover, folder, srs, others
+        prover, folder, srs, [*others, slots[-1]]
     )
     with pytest.raises(InvalidProof, match=f"another {slot} vector"):
         prove_step(step, prover)
@@ -110,6 +113,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a longer proof": ({"proof": "0x" + "00" * 513}, "513 bytes"),
     "other instances": ({"instances": (1,)}, "public instances"),
     "no instances": ({"instances": ()}, "public instances"),
+    "another context": ({"context": "11" * 32}, "public instances"),
 }
 
 

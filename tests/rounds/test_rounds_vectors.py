@@ -17,7 +17,7 @@ from fedproof.rounds.vectors import training_spec
 
 pytestmark = pytest.mark.reference
 
-SALTS = salt_length(7)
+SALTS = salt_length(8)
 
 
 def test_parameters_are_rounded_half_up(training: Circuit) -> None:
@@ -35,12 +35,12 @@ def test_rounding_is_within_half_a_unit_and_integers_stay(values: list[float], b
     assert np.array_equal(quantize(found / 2.0**bits, bits), found)
 
 
-def test_the_salt_is_random_and_within_the_clip_range(training: Circuit) -> None:
+def test_the_salt_is_random_and_within_the_table(training: Circuit) -> None:
     one, two = (ModelVector.from_floats(training, np.zeros(PARAMETERS)) for _ in range(2))
     assert len(one.salt) == SALTS
-    assert SALTS * 7 >= 130
-    assert one.salt.min() >= -64
-    assert one.salt.max() < 64
+    assert SALTS * 8 >= 130
+    assert one.salt.min() >= -128
+    assert one.salt.max() < 128
     assert not np.array_equal(one.salt, two.salt)
 
 

@@ -15,6 +15,7 @@ import pytest
 from fedproof.circuits import AverageSpec, Costs, Manifest, SlotShape, TrainingSpec, load_spec
 from fedproof.circuits.program import build_program, float_graph
 from fedproof.circuits.store import Circuit
+from fedproof.circuits.witness import LATE
 from fedproof.commitments import Committer
 from fedproof.provers import ProofRun
 from fedproof.srs import Srs, SrsStore
@@ -92,8 +93,9 @@ class NotingProver:
         self.asked.append([list(s) for s in slots])
         points = [p for s in slots for p in self.circuit.committer.full(list(s))]
         raw = b"".join(p.to_bytes() for p in points)
-        costs = self.circuit.manifest.costs
-        return ProofRun(raw.ljust(costs.proof_bytes, b"\1"), self.circuit.manifest.instances, 0.1, 0.2, 1)
+        manifest = self.circuit.manifest
+        instances = (*manifest.instances, slots[-1][0]) if manifest.challenge_points else manifest.instances
+        return ProofRun(raw.ljust(manifest.costs.proof_bytes, b"\1"), instances, 0.1, 0.2, 1)
 
     def verify(self, folder: Path, srs: Path, proof: bytes, instances: Sequence[int]) -> bool:
         return self.valid
@@ -107,12 +109,16 @@ def _circuit(name: str, folder: Path, srs: Srs, spec: TrainingSpec | AverageSpec
     slots = tuple(
         SlotShape(name=s.name, length=program.slot_size(s), salt=s.salt, columns=1) for s in program.slots
     )
+    hashed = len(slots) if program.challenged else 0
+    if hashed:
+        slots += (SlotShape(name=LATE, length=1, salt=0, columns=1),)
     manifest = Manifest(
         name=name,
         key=f"key-of-{name}",
         spec=spec,
         slots=slots,
         instances=(program.lookups,),
+        challenge_points=hashed,
         srs_digest=srs.digest,
         development=True,
         versions={},
