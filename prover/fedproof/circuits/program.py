@@ -58,7 +58,9 @@ def build_program(spec: TrainingSpec | AverageSpec, folder: Path, graph: onnx.Mo
     parameters = (
         next(i for i in graph.graph.input if i.name == "model").type.tensor_type.shape.dim[0].dim_value
     )
-    # As wide as any average of updates that the training circuit lets through.
-    bound = step_bound(training_program(graph.graph, whole.numbers)) * spec.steps
-    limbs = -(-(bound.bit_length() + 1) // spec.table)
+    limbs = spec.limbs
+    if not limbs:
+        # As wide as any average of updates that the training circuit lets through.
+        bound = step_bound(training_program(graph.graph, whole.numbers)) * spec.steps
+        limbs = -(-(bound.bit_length() + 1) // spec.table)
     return average_program(vector_length(parameters, whole.numbers.table), spec.table, limbs)

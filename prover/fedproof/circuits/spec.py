@@ -59,6 +59,12 @@ class AverageSpec(Strict):
     of: str = Field(description="the training circuit whose updates are averaged")
     table: int = Field(ge=2, le=20, description="log2 of the sum of the weights, and width of a lookup")
     steps: int = Field(default=2, ge=1, le=4096, description="most steps of a trainer in a round")
+    limbs: int = Field(
+        default=0,
+        ge=0,
+        le=5,
+        description="width of an average in lookups of table bits; 0: any provable updates' average fits",
+    )
     plonk: Plonk
 
 
