@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from fedproof.chain.accounts import devnet_account
 from fedproof.chain.artefacts import MAX_RUNTIME_BYTES, Artefact
 from fedproof.chain.circuit_verifiers import verifier_spec
 from fedproof.chain.client import ChainClient
-from fedproof.chain.deploy import VerifierSpec
 from fedproof.chain.devnet import Devnet
 from fedproof.chain.solidity import Contracts, compile_project, compile_verifier
+from fedproof.chain.verifier_specs import AnyVerifierSpec, SegmentedSpec
 from fedproof.chain.vka import read_vka
 from fedproof.circuits import layout
 from fedproof.circuits.store import Circuit
@@ -66,7 +67,12 @@ class Chain:
             self._adapters[circuit.name] = self._deploy_adapter(verifier_spec(circuit))
         return self._adapters[circuit.name]
 
-    def _deploy_adapter(self, spec: VerifierSpec) -> Verifier:
+    def _deploy_adapter(self, spec: AnyVerifierSpec) -> Verifier:
+        if isinstance(spec, SegmentedSpec):
+            parts = [self._deploy_adapter(part) for part in spec.segments]
+            kind, arguments = spec.adapter_arguments([str(part.contract.address) for part in parts])
+            words = tuple(word for part in parts for word in part.vka)
+            return Verifier(self.deploy(self.contracts[kind], *arguments), words)
         generated = self.deploy(compile_verifier(spec.source))
         (kind, arguments), vka = spec.adapter_arguments(generated.address), tuple(spec.vka)
         if vka:
@@ -80,7 +86,7 @@ def measure_gas(subject: Subject, chain: Chain) -> None:
     if not subject.proof.is_file():
         subject.prove()
     if isinstance(subject, Ours):
-        _gas_of_ours(subject, chain)
+        row.gas["verify"] = gas_of_parts(subject.circuit, [subject], chain)
     elif isinstance(subject, Stock):
         _gas_of_stock(subject, chain)
     else:
@@ -95,12 +101,16 @@ def _sizes(row: Row, folder: Path) -> Artefact:
     return plain
 
 
-def _gas_of_ours(subject: Ours, chain: Chain) -> None:
-    # What the hub pays for: the call goes through our adapter.
-    _sizes(subject.row, subject.folder)
-    verifier = chain.adapter(subject.circuit)
-    call = verifier.contract.functions.verify(NO_CONTEXT, subject.raw_proof, list(verifier.vka))
-    subject.row.gas["verify"] = chain.client.send(call).gas
+def gas_of_parts(circuit: Circuit, subjects: Sequence[Ours], chain: Chain) -> int:
+    """Verify the proofs of all parts of a circuit in one transaction; return its gas.
+
+    It is what the hub pays for: the call goes through our adapter. Sizes of verifiers go into the rows.
+    """
+    for subject in subjects:
+        _sizes(subject.row, subject.folder)
+    verifier = chain.adapter(circuit)
+    proof = b"".join(subject.raw_proof for subject in subjects)
+    return chain.client.send(verifier.contract.functions.verify(NO_CONTEXT, proof, list(verifier.vka))).gas
 
 
 def _gas_of_stock(subject: Stock, chain: Chain) -> None:

@@ -16,6 +16,7 @@ from benchmarks.subject import Measure, Subject
 from benchmarks.workloads import float_graph, our_training, training_work
 from fedproof.circuits.store import CircuitStore
 from fedproof.project import Project
+from fedproof.rounds.vectors import training_spec
 from fedproof.srs import SrsStore
 
 CASES = [
@@ -43,7 +44,7 @@ def subject(
     if request.param in SLOW and not options.full:
         pytest.skip("set BENCH_FULL=1 to run it")
     circuit = store.get(name)
-    work = training_work(circuit, project)
+    work = training_work(training_spec(circuit), project)
     folder = work_folder / f"{name}-{variant}"
     if variant == "fedproof":
         row = ledger.open(Row("training-step", name, "ours", variant))

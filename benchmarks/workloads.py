@@ -17,6 +17,7 @@ from fedproof.circuits.program import training_step
 from fedproof.circuits.store import FLOAT, Circuit
 from fedproof.errors import CallerError
 from fedproof.export import TrainingStep, flat_parameters, load_attribute
+from fedproof.lowering import Program, evaluate, quantize
 from fedproof.lowering.ir import IntArray
 from fedproof.project import Project
 from fedproof.rounds import Aggregator, ModelVector, Trainer
@@ -40,10 +41,9 @@ class TrainingWork:
     step: Floats
 
 
-def training_work(circuit: Circuit, project: Project) -> TrainingWork:
-    """Return a step of the circuit's model on the digits after some steps of training."""
-    spec = training_spec(circuit)
-    step, batches = _float_step(circuit, project), _batches(project, spec)
+def training_work(spec: TrainingSpec, project: Project) -> TrainingWork:
+    """Return a step of the declared model on the digits after some steps of training."""
+    step, batches = _float_step(spec, project), _batches(project, spec)
     theta = torch.from_numpy(flat_parameters(step.module))
     for x, y in batches[:WARM_UP_STEPS]:
         theta = theta - step(theta, torch.from_numpy(x), torch.from_numpy(y))
@@ -59,6 +59,22 @@ def our_training(circuit: Circuit, work: TrainingWork) -> Work:
     bits = training_spec(circuit).numbers.weights
     found = prepared.vector[: len(work.theta)] / 2.0**bits
     return Work(prepared.slots, found, work.step)
+
+
+def exact_error(spec: TrainingSpec, program: Program, work: TrainingWork) -> float:
+    """Return the largest error of the step in a program's integers, which takes no compiled circuit."""
+    salt = next(n for n in program.nodes if n.op == "input" and n.attr("name") == "step_salt")
+    numbers = spec.numbers
+    inputs = {
+        "model": quantize(work.theta, numbers.weights),
+        "x": quantize(work.x, numbers.inputs),
+        "y": quantize(work.y, numbers.targets),
+        "step_salt": np.zeros(salt.shape, dtype=np.int64),
+    }
+    values = evaluate(program, inputs)
+    places = next(s for s in program.slots if s.name == "step").nodes
+    found = np.concatenate([values[i].ravel() for i in places])[: len(work.theta)]
+    return float(np.abs(found / 2.0**numbers.weights - work.step).max())
 
 
 def float_graph(circuit: Circuit) -> onnx.ModelProto:
@@ -86,7 +102,8 @@ class AveragingWork:
 
 def averaging_work(training: Circuit, project: Project, trainers: int) -> AveragingWork:
     """Return one real step of each of ``trainers`` trainers, on different batches, from one model."""
-    spec, work = training_spec(training), training_work(training, project)
+    spec = training_spec(training)
+    work = training_work(spec, project)
     model = ModelVector.from_floats(training, work.theta)
     updates = []
     for x, y in _batches(project, spec)[:trainers]:
@@ -119,8 +136,8 @@ def mean_graph(trainers: int, length: int) -> onnx.ModelProto:
     return model
 
 
-def _float_step(circuit: Circuit, project: Project) -> TrainingStep:
-    step = training_step(training_spec(circuit), project.root)
+def _float_step(spec: TrainingSpec, project: Project) -> TrainingStep:
+    step = training_step(spec, project.root)
     step.module.double()
     return step
 

@@ -25,7 +25,7 @@ TIME_LIMIT_S, MEMORY_GIB = 3600.0, 14
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, write, print the table. Returns the exit code: 1 when one of our circuits failed."""
+    """Measure, write, print the table. Returns the exit code: 1 when something could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.circuits", description=__doc__)
     parser.add_argument("models", nargs="*", help="names of circuits (default: $MODELS, or all)")
     parser.add_argument("--fresh", action="store_true", help="measure again what is finished")
@@ -49,8 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     print(markdown(results))
     print(f"  {results.path}")
-    for model, reason in run.failed.items():
-        print(f"{model} failed: {reason}", file=sys.stderr)
+    for what, reason in run.failed.items():
+        print(f"{what} failed: {reason}", file=sys.stderr)
     return 1 if run.failed else 0
 
 

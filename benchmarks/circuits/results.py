@@ -29,9 +29,13 @@ class Results:
             self.entries = {e["model"]: e for e in json.loads(path.read_text(encoding="utf-8"))}
 
     def side(self, model: str, name: str, fingerprint: str) -> Side | None:
-        """Return a side that is finished and was measured on the same thing."""
-        side: Side | None = self.entries.get(model, {}).get(name)
-        return side if side and side.get("fingerprint") == fingerprint and "failure" not in side else None
+        """Return a side that was measured on the same thing, or tried in vain.
+
+        One that was found too large is not: the machine may have more memory now.
+        """
+        side: Side = self.entries.get(model, {}).get(name, {})
+        settled = not side.get("extrapolated") or side.get("tried")
+        return side if side.get("fingerprint") == fingerprint and settled else None
 
     def probes(self, model: str, fingerprint: str) -> list[dict[str, Any]]:
         """Return scales of ezkl that were tried on the same graph and batch."""
@@ -77,8 +81,8 @@ def measured(row: Row, size: dict[str, Any]) -> Side:
             "proof_bytes": row.proof_bytes,
             "verifier_bytes": row.verifier_bytes,
             "verifier_kind": row.verifier_kind,
-            "verify_gas": row.gas.get("verify_plain", row.gas["verify"]),
-            "verify_gas_deployable": row.gas["verify"],
+            "verify_gas": row.gas.get("verify_plain", row.gas.get("verify")),
+            "verify_gas_deployable": row.gas.get("verify"),
             "max_error": row.error and row.error["max_abs"],
             "largest": row.error and row.error["largest"],
             "extrapolated": False,

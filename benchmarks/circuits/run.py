@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,20 +12,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.circuits.results import Results, Side, measured, size_of
-from benchmarks.circuits.samples import take_samples
+from benchmarks.circuits.our_side import measure_ours
+from benchmarks.circuits.results import Results, Side
 from benchmarks.circuits.scale import NoScaleError
 from benchmarks.circuits.stock_side import Bench, Task
 from benchmarks.isolated import StageFailed
-from benchmarks.ledger import Row
 from benchmarks.onchain import Chain
 from benchmarks.options import Options
-from benchmarks.ours import Ours, Work
-from benchmarks.workloads import TrainingWork, float_graph, our_training, training_work
-from fedproof.circuits import TrainingSpec, available, layout, load_spec
-from fedproof.circuits.store import Circuit, CircuitStore
+from benchmarks.workloads import TrainingWork, exact_error, training_work
+from fedproof.circuits import TrainingSpec, available, load_spec
+from fedproof.circuits.program import build_program, float_graph
+from fedproof.circuits.store import CircuitStore
 from fedproof.errors import CallerError, FedproofError
 from fedproof.project import Project
 from fedproof.record import collect_host, collect_versions
@@ -88,52 +83,42 @@ class Run:
         print(f"  {datetime.now(UTC):%H:%M:%S}  {self._name}: {text}", flush=True)
 
     def model(self, name: str, sides: list[str]) -> None:
-        """Measure the sides of one model that are not finished."""
+        """Measure the sides of one model that are not finished; a failure of ours does not stop ezkl's."""
         self._name = name
-        try:
-            self.say("compile, unless it is compiled")
-            circuit = self.store.get(name, progress=self.say)
-            work = training_work(circuit, self.project)
-            exact = our_training(circuit, work)
-            about = {
-                "parameters": len(work.theta),
-                "batch": len(work.x),
-            }
-            target = float(np.abs(exact.result - exact.expected).max())
-            if "ours" in sides:
-                self._ours(circuit, work, about)
-            if "stock" in sides:
-                self._stock(circuit, work, about, target)
-        except (FedproofError, StageFailed) as error:
-            self.failed[name] = str(error)
-            self.say(f"failed: {error}")
+        spec = load_spec(name, self.project.circuits)
+        assert isinstance(spec, TrainingSpec)
+        work = training_work(spec, self.project)
+        measure = {"ours": self._ours, "stock": self._stock}
+        for side in sides:
+            try:
+                measure[side](spec, work)
+            except (FedproofError, StageFailed) as error:
+                self.failed[f"{name}, {side}"] = str(error)
+                self.say(f"{side} failed: {error}")
 
-    def _ours(self, circuit: Circuit, work: TrainingWork, about: dict[str, Any]) -> None:
+    def _ours(self, _: TrainingSpec, work: TrainingWork) -> None:
+        circuit = self.store.get(self._name, progress=lambda stage: self.say(f"ours, {stage}"))
         fingerprint = circuit.manifest.key
         if self.results.side(circuit.name, "ours", fingerprint):
             self.say("ours is measured already")
             return
 
-        def prepare(row: Row) -> Work:
-            started = time.perf_counter()
-            made = our_training(circuit, work)
-            row.sample({"prepare": time.perf_counter() - started}, "prepare")
-            return made
-
-        row = Row("training-step", circuit.name, "ours", "fedproof")
-        subject = Ours(row, self.options, self.folder / "ours", circuit=circuit, prepare_work=prepare)
         context = self._context()
-        try:
-            take_samples(subject, self.chain, lambda text: self.say(f"ours, {text}"))
-        finally:
-            shutil.rmtree(subject.work, ignore_errors=True)
-        size = size_of(json.loads((circuit.folder / layout.SETTINGS).read_text()))
-        side = measured(row, size) | {"lookups": circuit.manifest.costs.lookups}
-        self.results.put(circuit.name, about, ours=side | context | {"fingerprint": fingerprint})
+        side = measure_ours(
+            circuit,
+            work,
+            self.options,
+            self.folder / "ours",
+            self.chain,
+            lambda text: self.say(f"ours, {text}"),
+        )
+        self.results.put(circuit.name, _about(work), ours=side | context | {"fingerprint": fingerprint})
 
-    def _stock(self, circuit: Circuit, work: TrainingWork, about: dict[str, Any], target: float) -> None:
-        name = circuit.name
-        task = Task.of(name, float_graph(circuit), work)
+    def _stock(self, spec: TrainingSpec, work: TrainingWork) -> None:
+        name, about = self._name, _about(work)
+        graph = float_graph(spec, self.project.root)
+        target = exact_error(spec, build_program(spec, self.project.circuits, graph), work)
+        task = Task.of(name, graph, work)
         bench = Bench(
             self.options,
             self.folder,
@@ -166,3 +151,7 @@ class Run:
     def _context(self) -> dict[str, Any]:
         started = datetime.now(UTC).replace(microsecond=0)
         return {"at": started.isoformat(), "load": round(os.getloadavg()[0], 2), **self.environment}
+
+
+def _about(work: TrainingWork) -> dict[str, Any]:
+    return {"parameters": len(work.theta), "batch": len(work.x)}

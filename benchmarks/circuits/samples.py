@@ -1,16 +1,15 @@
-"""Every sample of one subject, of either side alike."""
+"""Every sample of one subject but gas, of either side alike."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from benchmarks.ledger import Row
-from benchmarks.onchain import Chain, measure_gas
 from benchmarks.subject import Subject
 
 
-def take_samples(subject: Subject, chain: Callable[[], Chain], say: Callable[[str], None]) -> Row:
-    """Measure setup, proofs, verifications and gas; return the subject's row. Raises StageFailed."""
+def take_samples(subject: Subject, say: Callable[[str], None]) -> Row:
+    """Measure setup, proofs and verifications; return the subject's row. Raises StageFailed."""
     row = subject.row
     subject.setup()
     say(f"setup {row.seconds['setup'][-1]:.1f} s, key {(row.proving_key_bytes or 0) / 1e6:.0f} MB")
@@ -19,6 +18,4 @@ def take_samples(subject: Subject, chain: Callable[[], Chain], say: Callable[[st
         subject.prove()
         say(f"proof {n + 1} of {count}: {row.seconds['prove'][-1]:.2f} s")
         subject.verify()
-    measure_gas(subject, chain())
-    say(f"verified on chain: {row.gas['verify']:,} gas")
     return row

@@ -20,7 +20,7 @@ from benchmarks.circuits.samples import take_samples
 from benchmarks.circuits.scale import Choice, Probe, search
 from benchmarks.isolated import StageFailed, run_stage
 from benchmarks.ledger import Row
-from benchmarks.onchain import Chain
+from benchmarks.onchain import Chain, measure_gas
 from benchmarks.options import Options
 from benchmarks.stock import LIKE_OURS, Stock
 from benchmarks.subject import Floats
@@ -135,9 +135,11 @@ class Bench:
         self.say(f"scale {scale}, 2^{size['logrows']} rows, {needed / 2**30:.1f} GiB{about}")
         subject = self._subject(task, scale)
         try:
-            side = measured(take_samples(subject, self.chain, self.say), size)
+            row = take_samples(subject, self.say)
+            measure_gas(subject, self.chain())
+            self.say(f"verified on chain: {row.gas['verify']:,} gas")
         except StageFailed as failed:
-            return not_run | {"reason": str(failed)}
+            return not_run | {"reason": str(failed), "tried": True}
         finally:
             shutil.rmtree(subject.work, ignore_errors=True)
-        return chosen | side
+        return chosen | measured(row, size)

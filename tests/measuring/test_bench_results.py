@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from benchmarks.circuits.extrapolate import PEAK_A_ROW, fit
+from benchmarks.circuits.our_side import joined
 from benchmarks.circuits.results import Results
 from benchmarks.circuits.summary import ratios, summary
 from benchmarks.circuits.table import markdown
@@ -83,6 +84,10 @@ def test_sides_are_kept_while_they_are_of_the_same_thing(tmp_path: Path) -> None
     held = {e["model"]: e for e in json.loads(path.read_text())}
     assert held["mlp"]["stock"]["extrapolated"]
     assert held["mlp"]["stock"]["prove_s"] == [pytest.approx(32 * side(15, 2)["prove_s"][0], abs=0.1)]
+    # What was too large may fit the next time; what was tried in vain is not tried again.
+    assert again.side("mlp", "stock", "s") is None
+    again.entries["mlp"]["stock"]["tried"] = True
+    assert again.side("mlp", "stock", "s")
     again.forget(["mlp"], ["stock"])
     assert again.side("mlp", "ours", "a")
     assert again.side("mlp", "stock", "s") is None
@@ -100,6 +105,17 @@ def test_means_tell_what_was_run_from_what_was_not() -> None:
     assert made["all"]["geometric_means"]["prove"] == 16
     assert made["run"]["geometric_means"]["prove"] == 8
     assert made["least_prove"] == 8
+
+
+def test_segments_add_up_but_for_memory() -> None:
+    more = {"cells": 10, "lookups": 4, "vk_bytes": 6, "n": 3}
+    made = joined([side(12, 1, **more), side(12, 2, **more)])
+    assert made["segments"] == 2
+    assert made["prove_s"] == pytest.approx([7e-4 * 2**12] * 3, abs=1e-3)
+    assert made["pk_bytes"] == 9000 * 2**12
+    assert made["peak_rss"] == 2500 * 5 * 2**12
+    assert made["verifier_bytes"] == 11_000
+    assert (made["cells"], made["logrows"], made["n"]) == (20, 12, 3)
 
 
 def test_the_table_marks_what_was_not_run(tmp_path: Path) -> None:
