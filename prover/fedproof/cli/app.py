@@ -18,6 +18,7 @@ from fedproof.cli.commands import (
     relay,
     rounds,
     srs,
+    tuning,
     version,
 )
 
@@ -57,6 +58,8 @@ def root(
 
 
 app.add_typer(circuits.app, name="circuits")
+circuits.app.command("explain")(tuning.explain)
+circuits.app.command("tune")(tuning.tune)
 app.add_typer(srs.app, name="srs")
 app.command("prove")(proofs.prove)
 app.command("verify")(proofs.verify)

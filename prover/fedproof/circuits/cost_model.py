@@ -1,0 +1,147 @@
+"""What a circuit of given size will cost, fitted to circuits that were measured (measurements.py).
+
+Each quantity is a sum of a few features with coefficients from least squares of the relative error. Times are
+those of the machine that measured; sizes and gas are the same on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedproof.circuits.measurements import Measurement, read_measurements
+
+#: Share of cells by which the analytic count may fall short of ezkl's (tests/circuits/test_cell_counts.py).
+MARGIN = 1.005
+#: Most columns before the constraints' degree doubles the domain.
+NARROW = 3
+#: From here on a proof keeps all cores at work.
+BUSY_LOGROWS = 12
+#: Rows that are not for cells: blinding, and what ezkl keeps of the table's column.
+RESERVED_ROWS = 9
+
+
+@dataclass(frozen=True)
+class Size:
+    """What costs depend on. ``points`` are the commitments of a proof, the challenge's included."""
+
+    logrows: int
+    columns: int
+    points: int
+    cells: int
+    challenged: bool = True
+
+    @property
+    def rows(self) -> int:
+        """2 to the power of ``logrows``."""
+        return int(2**self.logrows)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the cells fit the rows."""
+        return ceil(self.cells * MARGIN / self.columns) <= self.rows - RESERVED_ROWS
+
+    @classmethod
+    def of(cls, m: Measurement) -> Size:
+        """Return the size of a measured circuit."""
+        return cls(m.logrows, m.columns, m.points, m.cells, m.kind == "training")
+
+
+Features = Callable[[Size], Sequence[float]]
+
+
+def _larger(s: Size) -> float:
+    """From four columns on ezkl's constraints have a degree for which halo2 takes a domain twice as large."""
+    return float(s.columns > NARROW)
+
+
+def _work(s: Size) -> Sequence[float]:
+    """Fixed; by row, also where the domain is larger; by row and column; by cell."""
+    return 1, s.rows, s.rows * _larger(s), s.rows * s.columns, s.cells
+
+
+def _size(s: Size) -> Sequence[float]:
+    """Fixed; by row, also where the domain is larger; by row and column; by row and point."""
+    return 1, s.rows, s.rows * _larger(s), s.rows * s.columns, s.rows * s.points
+
+
+def _proof(s: Size) -> Sequence[float]:
+    """Fixed; by column; by point; where the domain is larger."""
+    return 1, s.columns, s.points, _larger(s)
+
+
+#: Quantity of a measurement to the features it is made of.
+QUANTITIES: dict[str, Features] = {
+    "prove_cpu_s": _work,
+    "peak_bytes": _size,
+    "pk_bytes": _size,
+    "proof_bytes": _proof,
+    "verifier_bytes": _proof,
+    "gas": _proof,
+}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Seconds on the measuring machine, bytes, gas. ``prove_s`` is for one with nothing else to do."""
+
+    prove_s: float
+    prove_cpu_s: float
+    peak_bytes: float
+    pk_bytes: float
+    proof_bytes: float
+    verifier_bytes: float
+    gas: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Coefficients of one quantity, and how far it is off at the measured points, relative."""
+
+    coefficients: NDArray[np.float64]
+    rms: float
+    worst: float
+
+
+class CostModel:
+    """Predicts the costs of a circuit from its size."""
+
+    def __init__(self, measurements: Sequence[Measurement] | None = None) -> None:
+        self.measurements = list(read_measurements() if measurements is None else measurements)
+        self.fits = {name: self._fit(name, features) for name, features in QUANTITIES.items()}
+
+    @property
+    def host(self) -> str:
+        """The machine that measured."""
+        return self.measurements[0].host
+
+    @property
+    def seconds_per_cpu(self) -> float:
+        """Seconds on the clock for one of the processor, all cores at work: the best that was measured.
+
+        What else a machine does shows on the clock and hardly in processor time, so that the model is fitted
+        to the latter.
+        """
+        return min(m.prove_s / m.prove_cpu_s for m in self.measurements if m.logrows >= BUSY_LOGROWS)
+
+    def predict(self, size: Size) -> Prediction:
+        """Return what a circuit of ``size`` costs. No quantity is below zero."""
+        found = {
+            name: max(0.0, float(np.dot(self.fits[name].coefficients, features(size))))
+            for name, features in QUANTITIES.items()
+        }
+        return Prediction(prove_s=found["prove_cpu_s"] * self.seconds_per_cpu, **found)
+
+    def _fit(self, name: str, features: Features) -> Fit:
+        rows = np.array([features(Size.of(m)) for m in self.measurements], dtype=np.float64)
+        values = np.array([getattr(m, name) for m in self.measurements], dtype=np.float64)
+        # Columns of equal length, or the smallest is lost to rounding.
+        relative = rows / values[:, None]
+        norms = np.linalg.norm(relative, axis=0) + 1e-300
+        found, *_ = np.linalg.lstsq(relative / norms, np.ones(len(values)), rcond=None)
+        off = relative @ (found / norms) - 1
+        return Fit(found / norms, float(np.sqrt(np.mean(off**2))), float(np.abs(off).max()))

@@ -1,0 +1,83 @@
+"""Writing other numbers into a declaration, comments and order kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+
+from fedproof.circuits.changes import COLUMNS
+from fedproof.circuits.program import build_program
+from fedproof.circuits.sizes import size_of
+from fedproof.circuits.spec import AverageSpec, TrainingSpec, available, load_spec
+from fedproof.errors import CallerError
+from fedproof.files import write_whole
+from fedproof.lowering.circuit.counting import CellCounter
+
+
+def with_values(text: str, section: str, values: Mapping[str, int]) -> str:
+    """Return TOML with other values in ``[section]``, '' being the top; keys that are not there are added."""
+    lines = text.splitlines()
+    starts = [i for i, line in enumerate(lines) if re.fullmatch(rf"\[{section}\]\s*(#.*)?", line.strip())]
+    start = starts[0] + 1 if section and starts else 0
+    if section and not starts:
+        lines += ["", f"[{section}]"]
+        start = len(lines)
+    stop = next((i for i in range(start, len(lines)) if lines[i].lstrip().startswith("[")), len(lines))
+    for key, value in values.items():
+        pattern = re.compile(rf"(\s*{key}\s*=\s*)([^#\s]+)(.*)")
+        for i in range(start, stop):
+            if found := pattern.fullmatch(lines[i]):
+                lines[i] = f"{found[1]}{value}{found[3]}"
+                break
+        else:
+            while stop > start and not lines[stop - 1].strip():
+                stop -= 1
+            lines.insert(stop, f"{key} = {value}")
+            stop += 1
+    return "\n".join(lines) + "\n"
+
+
+def write_spec(name: str, folder: Path, spec: TrainingSpec) -> None:
+    """Bring ``folder/NAME.toml`` to the numbers and the layout of ``spec``."""
+    path = folder / f"{name}.toml"
+    before = load_spec(name, folder)
+    assert isinstance(before, TrainingSpec)
+    text = path.read_text()
+    for section, old, new in (
+        ("numbers", before.numbers.model_dump(), spec.numbers.model_dump()),
+        ("plonk", before.plonk.model_dump(), spec.plonk.model_dump()),
+    ):
+        text = with_values(text, section, {k: v for k, v in new.items() if v != old[k]})
+    write_whole(path, text)
+
+
+def follow(name: str, folder: Path, graph: onnx.ModelProto) -> list[str]:
+    """Bring the averages of circuit ``name`` to its logrows, in as few columns as hold them; return which."""
+    training, changed = load_spec(name, folder), []
+    for other in available(folder):
+        path = folder / f"{other}.toml"
+        if not re.search(rf'^\s*of\s*=\s*"{name}"\s*(#.*)?$', before := path.read_text(), re.MULTILINE):
+            continue
+        logrows = training.plonk.logrows
+        path.write_text(with_values(before, "plonk", {"logrows": logrows}))
+        spec = load_spec(other, folder)
+        assert isinstance(spec, AverageSpec)
+        table = min(spec.table, logrows - 1)
+        text = with_values(path.read_text(), "", {"table": table}) if table < spec.table else path.read_text()
+        program = build_program(spec.model_copy(update={"table": table}), folder, graph)
+        counter = CellCounter(program)
+        fitting = [c for c in COLUMNS if size_of(program, logrows, c, counter).fits]
+        if not fitting:
+            path.write_text(before)
+            raise CallerError(
+                f"the average {other!r} does not fit 2^{logrows} rows of {COLUMNS[-1]} columns",
+                hint="ask for more rows with --logrows",
+            )
+        after = with_values(text, "plonk", {"columns": fitting[0]})
+        write_whole(path, after)
+        if after != before:
+            changed.append(other)
+    return changed
