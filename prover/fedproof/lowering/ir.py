@@ -155,9 +155,13 @@ class Program:
         """``a - b``, broadcast; the scales must agree."""
         return self._new("sub", (a, b), _broadcast(a, b), _same_scale(a, b), a.bound + b.bound)
 
-    def mul(self, a: Node, b: Node) -> Node:
-        """Elementwise product, broadcast; scales add."""
-        return self._new("mul", (a, b), _broadcast(a, b), a.scale + b.scale, a.bound * b.bound)
+    def mul(self, a: Node, b: Node, bound: int | None = None) -> Node:
+        """Elementwise product, broadcast; scales add.
+
+        A claim that follows may keep it below ``bound``, far below the factors' bounds.
+        """
+        most = a.bound * b.bound if bound is None else bound
+        return self._new("mul", (a, b), _broadcast(a, b), a.scale + b.scale, most)
 
     def field_mul(self, a: Node, b: Node) -> Node:
         """Elementwise product of which only whether it is 0 matters: it may exceed int64, and the field."""

@@ -105,8 +105,9 @@ def inverse_root(p: Program, x: Node, q: int, label: str) -> Node:
     x = commit(p, x, f"{label} argument")
     y = p.hint("inverse_root", x, x.shape, (q - x.scale) // 2, 2 ** -(-q // 2), label, q=q)
     signed(p, y, -(-q // 2) + 2, label)
-    yx = p.mul(y, x)
-    square = p.mul(y, yx)
+    # The claims below keep y**2 x at 2**q: their limbs are of few bits, and nothing wraps around in the field.
+    yx = p.mul(y, x, 2**q)
+    square = p.mul(y, yx, 2**q)
     nonnegative(p, p.sub(_uniform(p, square, 2**q), square), q + 1, f"{label} below")
     # (y + 1)**2 x - 1 - 2**q = y**2 x + 2yx + x - 1 - 2**q
     wide = p.add(p.add(square, p.times(yx, 2, square.scale)), p.restate(x, square.scale))
