@@ -20,12 +20,14 @@ class Options:
     full: bool
     time_limit_s: float
     memory_limit: int
+    max_logrows: int
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Options:
-        """Read BENCH_ROUNDS (3), BENCH_FULL (0), BENCH_TIME_LIMIT_S (600) and BENCH_MEMORY_GIB.
+        """Read BENCH_ROUNDS (3), BENCH_FULL (0), BENCH_TIME_LIMIT_S (600), BENCH_MEMORY_GIB and
+        BENCH_MAX_LOGROWS (19), above which bench-circuits proves no circuit of ezkl's.
 
-        The last defaults to 85 % of the memory that is free at the start.
+        Memory defaults to 85 % of what is free at the start.
 
         Raises ValueError naming the variable that is not a positive number.
         """
@@ -35,6 +37,7 @@ class Options:
             full=environ.get("BENCH_FULL", "0") not in ("", "0"),
             time_limit_s=_positive(environ, "BENCH_TIME_LIMIT_S", 600),
             memory_limit=int(_positive(environ, "BENCH_MEMORY_GIB", free) * 2**30),
+            max_logrows=int(_positive(environ, "BENCH_MAX_LOGROWS", 19)),
         )
 
     def rounds_at(self, logrows: int) -> int:

@@ -30,8 +30,6 @@ from fedproof.srs import SrsStore
 
 #: Scales that were tried, as JSON values.
 Probes = list[dict[str, Any]]
-#: Stock circuits with more rows than 2 to this are extrapolated, whatever memory there is.
-MAX_LOGROWS = 19
 
 
 @dataclass(frozen=True)
@@ -126,8 +124,8 @@ class Bench:
         chosen = {"scale": scale, "scale_reached": choice.reached, "rewrites": task.rewrites}
         not_run = chosen | size | {"max_error": choice.probe.max_error, "extrapolated": True}
         needed = fit.peak(size["logrows"], size["arguments"])
-        if size["logrows"] > MAX_LOGROWS:
-            return not_run | {"reason": f"2^{size['logrows']} rows, more than 2^{MAX_LOGROWS}"}
+        if size["logrows"] > self.options.max_logrows:
+            return not_run | {"reason": f"2^{size['logrows']} rows, more than 2^{self.options.max_logrows}"}
         if needed > self.options.memory_limit:
             return not_run | {"reason": f"needs about {needed / 2**30:.0f} GiB of memory"}
         expected = fit.predict(size["logrows"], size["arguments"])
