@@ -14,11 +14,16 @@ from fedproof.errors import CallerError
 from fedproof.lowering import Program, circuit_graph, evaluate
 from fedproof.lowering.claims import FunctionTable
 from fedproof.lowering.gadgets import commit, rectify, rescale, signed
-from fedproof.lowering.segments import ADVICE, cut, shared
+from fedproof.lowering.partition import partition
+from fedproof.lowering.segments import ADVICE, Cut, cut, shared
 
 pytestmark = pytest.mark.reference
 
 COLUMN = 500
+
+
+def in_segments(p: Program, count: int, column: int = COLUMN) -> Cut:
+    return cut(p, partition(p, count), column)
 
 
 def network() -> Program:
@@ -62,7 +67,7 @@ def inputs(seed: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_every_claim_is_in_one_segment(count):
     p = network()
-    made = cut(p, count, COLUMN)
+    made = in_segments(p, count)
     assert len(made.segments) == count
     checks = [c for s in made.segments for c in s.checks]
     equations = [e for s in made.segments for e in s.equations]
@@ -78,7 +83,7 @@ def test_every_claim_is_in_one_segment(count):
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_a_vector_is_the_same_wherever_it_is(count):
     p = network()
-    made = cut(p, count, COLUMN)
+    made = in_segments(p, count)
     slots = {s.name: s for s in made.joint.slots}
     assert [s.name for s in made.joint.slots][:3] == ["model", "batch", "step"]
     for segment in made.segments:
@@ -99,7 +104,7 @@ def test_a_vector_is_the_same_wherever_it_is(count):
 def test_segments_give_what_the_whole_program_gives(count):
     """Same values on every tensor, and committed vectors of the joint program hold those of the segments."""
     p = network()
-    made = cut(p, count, COLUMN)
+    made = in_segments(p, count)
     for seed in range(5):
         whole, joint = evaluate(p, inputs(seed)), evaluate(made.joint, inputs(seed))
         for i, v in whole.items():
@@ -119,7 +124,7 @@ def test_segments_give_what_the_whole_program_gives(count):
 @pytest.mark.parametrize("count", [2, 3])
 def test_the_graph_of_a_segment_says_what_it_claims(count):
     """For honest vectors, and for any content of them at all."""
-    made = cut(network(), count, COLUMN)
+    made = in_segments(network(), count)
     values = evaluate(made.joint, inputs(1))
     for segment in made.segments:
         model = circuit_graph(segment)
@@ -132,7 +137,7 @@ def test_the_graph_of_a_segment_says_what_it_claims(count):
 def test_no_wrong_tensor_passes_all_segments():
     """Change one element of one committed tensor: the whole program refuses it exactly if a segment does."""
     p = network()
-    made = cut(p, 3, COLUMN)
+    made = in_segments(p, 3)
     values = given_tensors(made.joint, evaluate(made.joint, inputs(2)))
     own = {i for s in p.slots for i in s.nodes}
     # How often a table is looked up is counted by segment: the whole program's count is in none.
@@ -150,7 +155,7 @@ def test_random_programs_are_cut_exactly():
     for seed in range(60):
         p = random_program(Random(seed))
         try:
-            made = cut(p, 2, COLUMN)
+            made = in_segments(p, 2)
         except CallerError as e:
             assert "segments" in str(e)
             continue
@@ -164,7 +169,7 @@ def test_random_programs_are_cut_exactly():
 
 def test_small_links_are_merged_where_that_saves_columns():
     p = network()
-    separate, merged = cut(p, 4, 1), cut(p, 4, 10**6)
+    separate, merged = in_segments(p, 4, 1), in_segments(p, 4, 10**6)
     links = [[s for s in c.joint.slots if s.name.startswith("link")] for c in (separate, merged)]
     assert len(links[0]) > len(links[1]) > 0
     assert {i for s in links[0] for i in s.nodes} <= {i for s in links[1] for i in s.nodes}
@@ -172,11 +177,11 @@ def test_small_links_are_merged_where_that_saves_columns():
 
 def test_a_segment_needs_a_lookup_and_an_equation():
     with pytest.raises(CallerError, match="cannot be cut into 40 segments"):
-        cut(network(), 40, COLUMN)
+        in_segments(network(), 40)
 
 
 def test_cutting_is_deterministic():
-    a, b = cut(network(), 3, COLUMN), cut(network(), 3, COLUMN)
+    a, b = in_segments(network(), 3), in_segments(network(), 3)
     for x, y in zip(a.segments, b.segments, strict=True):
         assert circuit_graph(x).SerializeToString(deterministic=True) == circuit_graph(y).SerializeToString(
             deterministic=True

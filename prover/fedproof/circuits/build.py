@@ -34,12 +34,13 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be built. ``graphs`` are the circuit graphs of the segments of ``cut``, in order."""
+    """What is to be built: segments of ``cut``, their claims in ``parts``, their circuit ``graphs``."""
 
     name: str
     key: str
     spec: TrainingSpec | AverageSpec
     srs: Srs
+    parts: tuple[tuple[int, ...], ...]
     cut: Cut
     graphs: tuple[onnx.ModelProto, ...]
 
@@ -162,7 +163,10 @@ def _joined(plan: Plan, made: Sequence[Manifest], folder: Path) -> Manifest:
     instances = tuple(i for m in made for i in m.instances)
     slots = _shapes(plan.cut.joint, plan.committer())
     manifest = _manifest(plan, plan.name, plan.key, folder, slots, instances, costs)
-    entries = tuple(SegmentEntry(key=m.key, slots=m.slots, costs=m.costs) for m in made)
+    entries = tuple(
+        SegmentEntry(key=m.key, claims=claims, slots=m.slots, costs=m.costs)
+        for claims, m in zip(plan.parts, made, strict=True)
+    )
     return manifest.model_copy(update={"segments": entries})
 
 

@@ -12,7 +12,7 @@ from fedproof.circuits.manifest import Manifest
 from fedproof.circuits.program import build_program
 from fedproof.circuits.spec import AverageSpec
 from fedproof.commitments import Committer
-from fedproof.lowering import Cut, Program, cut
+from fedproof.lowering import Cut, Program, cut, partition
 from fedproof.srs import Srs
 
 FLOAT, MANIFEST, DECLARATIONS = "float.onnx", "manifest.json", "declarations"
@@ -37,7 +37,9 @@ class Circuit:
         spec = self.manifest.spec
         graph = onnx.load(str(self.folder / FLOAT))
         folder = self.folder / DECLARATIONS if isinstance(spec, AverageSpec) else self.folder
-        return cut(build_program(spec, folder, graph), spec.plonk.segments, self.committer.usable_rows)
+        program = build_program(spec, folder, graph)
+        parts = [entry.claims for entry in self.manifest.segments] or partition(program, 1)
+        return cut(program, parts, self.committer.usable_rows)
 
     @cached_property
     def program(self) -> Program:

@@ -41,6 +41,7 @@ class SegmentEntry(Strict):
     """
 
     key: str
+    claims: tuple[int, ...] = Field(description="places among the program's checks, equations and lookups")
     slots: tuple[SlotShape, ...]
     costs: Costs
 

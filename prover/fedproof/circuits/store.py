@@ -27,7 +27,7 @@ from fedproof.circuits.spec import AverageSpec, TrainingSpec, load_spec
 from fedproof.commitments import Committer
 from fedproof.errors import FedproofError, TerminalError
 from fedproof.files import sha256_bytes, sha256_file, write_whole
-from fedproof.lowering import circuit_graph, cut, reference_graph
+from fedproof.lowering import circuit_graph, cut, partition, reference_graph
 from fedproof.project import Project
 from fedproof.srs import Srs, SrsNotFoundError, SrsStore
 
@@ -148,9 +148,10 @@ class CircuitStore:
         graph = float_graph(training, self.project.root)
         progress("lower")
         program = build_program(spec, self.project.circuits, graph)
-        made = cut(program, spec.plonk.segments, Committer(srs.path, spec.plonk.logrows).usable_rows)
+        parts = partition(program, spec.plonk.segments)
+        made = cut(program, parts, Committer(srs.path, spec.plonk.logrows).usable_rows)
         graphs = tuple(circuit_graph(segment) for segment in made.segments)
-        plan = Plan(name, "", spec, srs, made, graphs)
+        plan = Plan(name, "", spec, srs, parts, made, graphs)
         inputs = {
             "format": FORMAT,
             "name": name,

@@ -8,6 +8,7 @@ from fedproof.lowering.gadgets import quantize
 from fedproof.lowering.hints import div_round
 from fedproof.lowering.ir import Node, Program
 from fedproof.lowering.numbers import Numbers
+from fedproof.lowering.partition import partition
 from fedproof.lowering.programs import average_program, batch_shift, salt_length, step_bound, training_program
 from fedproof.lowering.reference import reference_graph
 from fedproof.lowering.segments import Cut, cut, shared
@@ -27,6 +28,7 @@ __all__ = [
     "cut",
     "div_round",
     "evaluate",
+    "partition",
     "quantize",
     "reference_graph",
     "salt_length",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
 
 from fedproof.errors import CallerError
+from fedproof.lowering.circuit.counting import CellCounter
+from fedproof.lowering.circuit.purposes import Purpose
 from fedproof.lowering.claims import Check, Equation, FunctionLookup
 from fedproof.lowering.ir import Program
 
@@ -17,62 +20,83 @@ Claim = Check | Equation | FunctionLookup
 PLACES = 160
 #: A part may be larger than it must by this much, if less lies in several parts.
 SLACK = 1.05
-#: Cells of a lookup of a range, of a function lookup and of a table's entry, an element.
-RANGE, LOOKUP, ENTRY = 2, 6, 8
+#: Cells of a function lookup and of a table's entry, an element.
+LOOKUP, ENTRY = 6, 8
+#: Claims by their places among all checks, equations and function lookups of a program.
+Part = tuple[int, ...]
+
+
+def all_claims(p: Program) -> list[Claim]:
+    """Return all claims: what a :data:`Part` counts."""
+    return [*p.checks, *p.equations, *p.functions]
 
 
 @dataclass(frozen=True)
 class CommittedClaim:
-    """A claim with what it costs alone.
+    """Claim number ``index`` with what it costs alone.
 
-    ``leaves`` are the committed tensors it speaks of, ``products`` the elementwise products that are computed
-    for it, ``cells`` what it costs besides. ``position`` orders claims as the computation goes.
+    ``leaves`` are the committed tensors it speaks of; ``cells`` is what it costs besides them. ``position``
+    orders claims as the computation goes.
     """
 
+    index: int
     claim: Claim
     position: int
     leaves: frozenset[int]
-    products: frozenset[int]
     cells: int
 
 
-def committed_claims(p: Program) -> list[CommittedClaim]:
-    """Return all claims, in topological order."""
+def leaves_of(p: Program) -> list[frozenset[int]]:
+    """Of each claim, as :func:`all_claims` lists them, the committed tensors it speaks of."""
     reached = _reach(p)
-    when = _positions(p)
     found = []
-    claims: list[Claim] = [*p.checks, *p.equations, *p.functions]
-    for claim in claims:
+    for claim in all_claims(p):
         match claim:
             case Check():
-                ids, cells = [claim.node], RANGE * p.nodes[claim.node].size
+                ids = [claim.node]
             case Equation():
-                ids, cells = [i for _, i in claim.terms], 0
+                ids = [i for _, i in claim.terms]
             case FunctionLookup():
-                ids, cells = [claim.x, claim.y], LOOKUP * p.nodes[claim.x].size
-        leaves = frozenset().union(*(reached[i][0] for i in ids))
-        if isinstance(claim, Equation):
-            cells += sum(p.nodes[i].size for i in leaves)
-        products = frozenset().union(*(reached[i][1] for i in ids))
-        position = max((when[i] for i in leaves), default=0)
-        found.append(CommittedClaim(claim, position, leaves, products, cells))
-    return sorted(found, key=lambda c: c.position)
+                ids = [claim.x, claim.y]
+        found.append(frozenset().union(*(reached[i] for i in ids)))
+    return found
 
 
-def _reach(p: Program) -> list[tuple[frozenset[int], frozenset[int]]]:
-    """Of each node the committed tensors and the products it is computed from."""
-    reached: list[tuple[frozenset[int], frozenset[int]]] = []
+def _committed_claims(p: Program) -> list[CommittedClaim]:
+    """Return all claims, in topological order, with the cells that the whole circuit has for each."""
+    counted = CellCounter(p).by_purpose()
+    # Equations of one purpose share its cells.
+    purposes = [_purpose(claim) for claim in all_claims(p)]
+    shares = Counter(purposes)
+    when = _positions(p)
+    found = []
+    for i, (claim, leaves) in enumerate(zip(all_claims(p), leaves_of(p), strict=True)):
+        if isinstance(claim, FunctionLookup):
+            cells = LOOKUP * p.nodes[claim.x].size
+        else:
+            cells = counted[purposes[i]] // shares[purposes[i]]
+        found.append(CommittedClaim(i, claim, max((when[n] for n in leaves), default=0), leaves, cells))
+    return sorted(found, key=lambda c: (c.position, c.index))
+
+
+def _purpose(claim: Claim) -> Purpose:
+    match claim:
+        case Check():
+            return Purpose("lookups", claim.node)
+        case Equation():
+            return Purpose("equations", max(i for _, i in claim.terms))
+        case FunctionLookup():
+            return Purpose("functions", claim.y)
+
+
+def _reach(p: Program) -> list[frozenset[int]]:
+    """Of each node the committed tensors that it is computed from."""
+    reached: list[frozenset[int]] = []
     for node in p.nodes:
         if node.op in ("input", "hint"):
-            reached.append((frozenset([node.id]), frozenset()))
-            continue
-        own = frozenset([node.id]) if node.op in ("mul", "field_mul") else frozenset()
-        reached.append(
-            (
-                frozenset().union(*(reached[i][0] for i in node.inputs)),
-                own.union(*(reached[i][1] for i in node.inputs)),
-            )
-        )
+            reached.append(frozenset([node.id]))
+        else:
+            reached.append(frozenset().union(*(reached[i] for i in node.inputs)))
     return reached
 
 
@@ -97,7 +121,6 @@ class _Sizes:
         """Cells of claims ``start:stop`` for each stop, ascending; infinite where they make no circuit."""
         p, sizes = self.p, []
         leaves: set[int] = set()
-        products: set[int] = set()
         slots: set[str] = set()
         tables: set[int] = set()
         total, checked, equated, at = 1, False, False, start
@@ -109,8 +132,6 @@ class _Sizes:
                 if isinstance(c.claim, FunctionLookup) and c.claim.table not in tables:
                     tables.add(c.claim.table)
                     total += ENTRY * len(p.tables[c.claim.table].values)
-                total += sum(p.nodes[i].size for i in c.products - products)
-                products |= c.products
                 for i in c.leaves - leaves:
                     slot = self.named.get(i)
                     if slot is None:
@@ -124,11 +145,15 @@ class _Sizes:
         return sizes
 
 
-def partition(p: Program, claims: Sequence[CommittedClaim], count: int) -> list[list[CommittedClaim]]:
-    """Cut ``claims`` at ``count - 1`` places so that the largest part is small, then all together.
+def partition(p: Program, count: int) -> tuple[Part, ...]:
+    """Cut the claims of ``p``, in topological order, at ``count - 1`` places.
 
-    What lies in several parts counts in each. Raises :class:`CallerError` where no such cut exists.
+    The largest part is as small as it can be, then all together are: what several commit to counts in each.
+    Raises :class:`CallerError` where no such cut exists.
     """
+    if count == 1:
+        return (tuple(range(len(all_claims(p)))),)
+    claims = _committed_claims(p)
     m = len(claims)
     every = max(1, -(-m // PLACES))
     ends = sorted({*range(0, m, every), m})
@@ -147,7 +172,7 @@ def partition(p: Program, claims: Sequence[CommittedClaim], count: int) -> list[
         )
     cap = largest * SLACK
     _, places = _best(n, count, lambda i, j: s if (s := size(i, j)) <= cap else inf, lambda a, b: a + b)
-    return [list(claims[ends[a] : ends[b]]) for a, b in pairwise(places)]
+    return tuple(tuple(sorted(c.index for c in claims[ends[a] : ends[b]])) for a, b in pairwise(places))
 
 
 def _best(

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 
 from fedproof.lowering.claims import Check, Equation, FunctionLookup, FunctionTable, Slot
 from fedproof.lowering.ir import Program
-from fedproof.lowering.partition import CommittedClaim, committed_claims, partition
+from fedproof.lowering.partition import Claim, Part, all_claims, leaves_of
 
 ADVICE, LINK = "advice", "link"
 Users = tuple[int, ...]
@@ -38,19 +38,18 @@ class Cut:
     segments: tuple[Program, ...]
 
 
-def cut(program: Program, count: int, column: int) -> Cut:
-    """Cut a program into ``count`` segments of about equal size; one segment is the program itself.
+def cut(program: Program, parts: Sequence[Part], column: int) -> Cut:
+    """Cut a program into segments of these claims (:func:`partition`); one segment is the program itself.
 
     ``column`` is how many elements a committed column holds: small links are merged where that saves columns.
-    Raises :class:`CallerError` where there are too few claims to give each segment a lookup and an equation.
     """
-    if count == 1:
+    if len(parts) == 1:
         return Cut(program, (program,))
-    parts = partition(program, committed_claims(program), count)
     nodes = list(program.nodes)
     whole = replace(program, nodes=nodes, fixed_shifts=program.shifts(), origin=None, _interned={})
-    drafts = [_claims_of(whole, [c.claim for c in part]) for part in parts]
-    users = _users(program, parts, drafts)
+    claims, leaves = all_claims(program), leaves_of(program)
+    drafts = [_claims_of(whole, [claims[i] for i in part]) for part in parts]
+    users = _users(program, [[leaves[i] for i in part] for part in parts], drafts)
     links = _merged(whole, _links(users, program), column)
     segments = tuple(
         replace(draft, slots=_slots_of(i, program, users, links)) for i, draft in enumerate(drafts)
@@ -82,7 +81,7 @@ def _numbers(name: str) -> tuple[int, ...]:
     return tuple(int(n) for n in name.split("-")[1:])
 
 
-def _claims_of(whole: Program, claims: Sequence[Check | Equation | FunctionLookup]) -> Program:
+def _claims_of(whole: Program, claims: Sequence[Claim]) -> Program:
     """A program of these claims alone, with how often each table is looked up by them; no slots yet."""
     functions = [c for c in claims if isinstance(c, FunctionLookup)]
     used = sorted({f.table for f in functions})
@@ -108,12 +107,12 @@ def _claims_of(whole: Program, claims: Sequence[Check | Equation | FunctionLooku
 
 
 def _users(
-    program: Program, parts: Sequence[Sequence[CommittedClaim]], drafts: Sequence[Program]
+    program: Program, leaves: Sequence[Sequence[frozenset[int]]], drafts: Sequence[Program]
 ) -> dict[int, Users]:
     """Which segments speak of each committed tensor."""
     found: dict[int, set[int]] = {}
-    for s, (part, draft) in enumerate(zip(parts, drafts, strict=True)):
-        for i in set().union(*(c.leaves for c in part), draft.counts):
+    for s, (own, draft) in enumerate(zip(leaves, drafts, strict=True)):
+        for i in set(draft.counts).union(*own):
             found.setdefault(i, set()).add(s)
     # A vector that no claim speaks of is still committed to.
     for slot in program.slots:
