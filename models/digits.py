@@ -34,13 +34,17 @@ def load_28() -> tuple[Array, Array]:
     return np.round(images * 16).reshape(len(x), -1) / 16, y
 
 
-def split(trainers: int, held_out: int, seed: int) -> tuple[list[tuple[Array, Array]], tuple[Array, Array]]:
+def split(
+    trainers: int, held_out: int, seed: int, pixels: int = 64
+) -> tuple[list[tuple[Array, Array]], tuple[Array, Array]]:
     """Disjoint shards for ``trainers`` trainers and a held-out test set of ``held_out`` samples.
 
-    Returns ``([(x, y), ...], (x_test, y_test))``. The split depends on ``seed`` alone. Within a shard
+    ``pixels`` is 64, or 784 for the digits enlarged. Returns ``([(x, y), ...], (x_test, y_test))``. The split depends on ``seed`` alone. Within a shard
     the classes take turns, so that a small batch is not all of one digit.
     """
-    x, y = load()
+    if pixels not in (64, ENLARGED**2):
+        raise ValueError(f"digits have 64 pixels, or {ENLARGED**2} enlarged, not {pixels}")
+    x, y = load() if pixels == 64 else load_28()
     order = np.random.default_rng(seed).permutation(len(x))
     test, rest = order[:held_out], order[held_out:]
     generator = np.random.default_rng(seed)

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from fedproof.chain.devnet import Devnet
 from fedproof.chain.hub import HubClient
 from fedproof.chain.networks import network as known_network
 from fedproof.chain.registry import RegistryClient
+from fedproof.circuits import TrainingSpec, load_spec
 from fedproof.circuits.store import Circuit, CircuitStore
 from fedproof.demo.ledger import Ledger, hexed, record_round
 from fedproof.demo.options import DemoOptions
@@ -72,8 +74,12 @@ class Demo:
     def load_data(self) -> Data:
         """Load the digits, split without overlap."""
         with self.ledger.time("data"):
+            spec = load_spec(self.options.circuit, self.project.circuits)
+            if not isinstance(spec, TrainingSpec):
+                raise CallerError(f"{self.options.circuit!r} is no training circuit; the demo trains one")
             split = load_attribute("models/digits.py:split", self.project.root)
-            shards, test = split(self.options.trainers, self.options.held_out, self.options.seed)
+            o = self.options
+            shards, test = split(o.trainers, o.held_out, o.seed, pixels=prod(spec.sample))
         sizes = sorted(len(x) for x, _ in shards)
         self.say(
             f"data: {sum(sizes)} digits over {len(shards)} trainers ({sizes[0]}-{sizes[-1]} each), "

@@ -55,7 +55,7 @@ def apply(p: Program, node: Node, args: list[IntArray]) -> IntArray:  # noqa: PL
         case "sum":
             return np.asarray(args[0].sum(axis=node.attr("axes"), keepdims=node.attr("keepdims")))
         case "gather":
-            return np.take(args[0], node.attr("indices"), axis=node.attr("axis"))
+            return np.asarray(np.take(args[0], node.attr("indices"), axis=node.attr("axis")))
         case "expand":
             return np.broadcast_to(args[0], node.shape).copy()
         case "conv":
