@@ -39,8 +39,9 @@ def split(
 ) -> tuple[list[tuple[Array, Array]], tuple[Array, Array]]:
     """Disjoint shards for ``trainers`` trainers and a held-out test set of ``held_out`` samples.
 
-    ``pixels`` is 64, or 784 for the digits enlarged. Returns ``([(x, y), ...], (x_test, y_test))``. The split depends on ``seed`` alone. Within a shard
-    the classes take turns, so that a small batch is not all of one digit.
+    ``pixels`` is 64, or 784 for the digits enlarged. Returns ``([(x, y), ...], (x_test, y_test))``. The
+    split depends on ``seed`` alone. Within a shard the classes take turns, so that a small batch is not all
+    of one digit.
     """
     if pixels not in (64, ENLARGED**2):
         raise ValueError(f"digits have 64 pixels, or {ENLARGED**2} enlarged, not {pixels}")
