@@ -12,7 +12,11 @@ from fedproof.cli.output import Output, Say
 from fedproof.errors import CallerError, FedproofError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fedproof.circuits.manifest import SlotShape
     from fedproof.circuits.store import Circuit, CircuitStore
+    from fedproof.project import Project
 
 app = typer.Typer(no_args_is_help=True, help="What can be proven here: declarations, artefacts, costs.")
 
@@ -70,6 +74,14 @@ def _listed(name: str, store: CircuitStore) -> dict[str, Any]:
 def compile_(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Circuits to compile.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Compile every circuit in circuits/.")] = False,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            "--memory",
+            metavar="SIZE",
+            help="Most memory of a prover, as 8GiB: steps are cut into segments that fit.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Compile circuits: their graphs, keys and verifiers, into the store under build/.
@@ -79,6 +91,7 @@ def compile_(
     Example:
 
         fedproof circuits compile digits-linear digits-linear-average
+        fedproof circuits compile digits-lenet --memory 2GiB
     """
     from fedproof.circuits.spec import available, load_spec  # noqa: PLC0415
     from fedproof.circuits.store import CircuitStore  # noqa: PLC0415
@@ -90,6 +103,10 @@ def compile_(
     chosen = names or available(project.circuits)
     for name in chosen:
         load_spec(name, project.circuits)  # a wrong name is told before minutes are spent on the others
+    if memory:
+        told = _fit(chosen, memory, project, out)
+        if not json:
+            out.result({}, "\n".join(told))
     store = CircuitStore(project)
     made = [_compile(name, store, out) for name in chosen]
     rows = [
@@ -97,6 +114,26 @@ def compile_(
         for m in made
     ]
     out.table({"circuits": made}, ("circuit", "key", "state", "time"), rows)
+
+
+def _fit(names: list[str], memory: str, project: Project, out: Output) -> list[str]:
+    """Cut the training circuits among ``names`` to fit ``memory``; return a line about each."""
+    from fedproof.circuits.fitting import fit_declaration, parse_bytes  # noqa: PLC0415 - onnx is slow to import
+    from fedproof.circuits.spec import TrainingSpec, load_spec  # noqa: PLC0415
+
+    limit, told = parse_bytes(memory), []
+    for name in names:
+        if not isinstance(load_spec(name, project.circuits), TrainingSpec):
+            continue
+        with out.working(f"fitting {name} into {memory}") as say:
+            fitted, written = fit_declaration(name, project, limit, say)
+        plonk = fitted.spec.plonk
+        told.append(
+            f"{name}: {plonk.segments} segment(s) of 2^{plonk.logrows} rows, {plonk.columns} column(s), "
+            f"at most {fitted.peak_bytes / 2**20:,.0f} MiB predicted"
+            + (f"; written: {', '.join(f'{n}.toml' for n in written)}" if written else "")
+        )
+    return told
 
 
 def _compile(name: str, store: CircuitStore, out: Output) -> dict[str, Any]:
@@ -150,6 +187,13 @@ def show(
         ("key", manifest.key),
         ("folder", circuit.folder),
         ("SRS", f"k={costs['logrows']}, {'development' if manifest.development else 'imported'}"),
+        *(
+            (
+                f"segment {i}",
+                f"{e.costs.cells:,} cells, {e.costs.proof_bytes:,} bytes, {_slot_names(e.slots)}",
+            )
+            for i, e in enumerate(manifest.segments)
+        ),
         *((f"committed: {s.name}", f"{s.length} elements, {s.columns} point(s)") for s in manifest.slots),
         *((title.replace("_", " "), value) for title, value in costs.items()),
     ]
@@ -186,11 +230,16 @@ def costs(
     out.table({"path": str(path), "circuits": found}, list(found[0]), [list(row.values()) for row in found])
 
 
+def _slot_names(slots: Sequence[SlotShape]) -> str:
+    return " ".join(s.name for s in slots)
+
+
 def _facts(circuit: Circuit) -> dict[str, Any]:
     return {
         "name": circuit.name,
         "key": circuit.manifest.key,
         "folder": str(circuit.folder),
         "development": circuit.manifest.development,
+        "segments": circuit.manifest.spec.plonk.segments,
         "costs": circuit.manifest.costs.model_dump(),
     }
