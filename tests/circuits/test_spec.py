@@ -43,7 +43,7 @@ def test_an_average_is_as_wide_as_its_steps(project):
 TRAINING_ERRORS = [
     ("batch = 2", "batch = 2\nbatches = 3", r"tiny.toml: batches: Extra inputs are not permitted"),
     ("table = 7", "table = 7\nwidth = 3", r"numbers.width: Extra inputs"),
-    ('kind = "training"', 'kind = "inference"', r"kind: .*'training', 'average'"),
+    ('kind = "training"', 'kind = "guess"', r"kind: .*'training', 'average', 'inference'"),
     ('kind = "training"\n', "", r"kind: Unable to extract tag"),
     ("batch = 2", 'batch = "two"', r"batch: Input should be a valid integer"),
     ("batch = 2", "batch = 0", r"batch: Input should be greater than or equal to 1"),

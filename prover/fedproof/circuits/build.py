@@ -13,7 +13,7 @@ import onnx
 from fedproof.circuits import layout
 from fedproof.circuits.compiled import MANIFEST, segment_folder
 from fedproof.circuits.manifest import Costs, Manifest, SegmentEntry, SlotShape
-from fedproof.circuits.spec import AverageSpec, TrainingSpec
+from fedproof.circuits.spec import AnySpec
 from fedproof.circuits.witness import LATE, late_vectors, sample_vectors
 from fedproof.commitments import NO_CONTEXT, Committer
 from fedproof.errors import TerminalError
@@ -38,7 +38,7 @@ class Plan:
 
     name: str
     key: str
-    spec: TrainingSpec | AverageSpec
+    spec: AnySpec
     srs: Srs
     parts: tuple[tuple[int, ...], ...]
     cut: Cut

@@ -10,9 +10,10 @@ import onnx
 
 from fedproof.circuits.manifest import Manifest
 from fedproof.circuits.program import build_program
-from fedproof.circuits.spec import AverageSpec
+from fedproof.circuits.spec import AverageSpec, TrainingSpec, numbers_of, training_of
 from fedproof.commitments import Committer
-from fedproof.lowering import Cut, Program, cut, partition
+from fedproof.errors import CallerError
+from fedproof.lowering import Cut, Numbers, Program, cut, partition
 from fedproof.srs import Srs
 
 FLOAT, MANIFEST, DECLARATIONS = "float.onnx", "manifest.json", "declarations"
@@ -36,10 +37,27 @@ class Circuit:
         """The integer program in its segments, lowered again from the stored float graph."""
         spec = self.manifest.spec
         graph = onnx.load(str(self.folder / FLOAT))
-        folder = self.folder / DECLARATIONS if isinstance(spec, AverageSpec) else self.folder
-        program = build_program(spec, folder, graph)
+        program = build_program(spec, self._declarations, graph)
         parts = [entry.claims for entry in self.manifest.segments] or partition(program, 1)
         return cut(program, parts, self.committer.usable_rows)
+
+    @property
+    def _declarations(self) -> Path:
+        """Where the declaration of the training circuit lies that this one belongs to."""
+        return self.folder / DECLARATIONS
+
+    @cached_property
+    def training(self) -> TrainingSpec:
+        """The declaration of the training circuit: this one's, or that of its ``of``."""
+        return training_of(self.manifest.spec, self._declarations)
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """Where the binary points are; raises :class:`CallerError` for an average, which has none."""
+        spec = self.manifest.spec
+        if isinstance(spec, AverageSpec):
+            raise CallerError(f"{self.name!r} is a circuit of kind 'average', which has no model of its own")
+        return numbers_of(spec, self.training)
 
     @cached_property
     def program(self) -> Program:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from fedproof.circuits.spec import AverageSpec, Strict, TrainingSpec
+from fedproof.circuits.spec import AnySpec, Strict
 
 FORMAT = 3
 
@@ -52,7 +52,7 @@ class Manifest(Strict):
     format: int = FORMAT
     name: str
     key: str
-    spec: TrainingSpec | AverageSpec = Field(discriminator="kind")
+    spec: AnySpec = Field(discriminator="kind")
     slots: tuple[SlotShape, ...]
     instances: tuple[int, ...] = Field(description="public instances of every proof: known constants")
     challenge_points: int = Field(
@@ -73,3 +73,7 @@ class Manifest(Strict):
     def slot(self, name: str) -> SlotShape:
         """Return the committed vector of that name."""
         return next(s for s in self.slots if s.name == name)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a committed vector of that name."""
+        return any(s.name == name for s in self.slots)

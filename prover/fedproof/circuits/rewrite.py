@@ -55,7 +55,10 @@ def write_spec(name: str, folder: Path, spec: TrainingSpec) -> None:
 
 
 def follow(name: str, folder: Path, graph: onnx.ModelProto) -> list[str]:
-    """Bring the averages of circuit ``name`` to its logrows, in as few columns as hold them; return which."""
+    """Bring what belongs to circuit ``name`` to its logrows; return which.
+
+    Averages get as few columns as hold them; other kinds keep theirs.
+    """
     training, changed = load_spec(name, folder), []
     for other in available(folder):
         path = folder / f"{other}.toml"
@@ -64,7 +67,9 @@ def follow(name: str, folder: Path, graph: onnx.ModelProto) -> list[str]:
         logrows = training.plonk.logrows
         path.write_text(with_values(before, "plonk", {"logrows": logrows}))
         spec = load_spec(other, folder)
-        assert isinstance(spec, AverageSpec)
+        if not isinstance(spec, AverageSpec):
+            changed += [other] * (path.read_text() != before)
+            continue
         table = min(spec.table, logrows - 1)
         text = with_values(path.read_text(), "", {"table": table}) if table < spec.table else path.read_text()
         program = build_program(spec.model_copy(update={"table": table}), folder, graph)

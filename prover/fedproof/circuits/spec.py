@@ -1,95 +1,102 @@
-"""What a circuit is, as declared in ``circuits/NAME.toml``."""
+"""Reading what a circuit is, as declared in ``circuits/NAME.toml``."""
 
 from __future__ import annotations
 
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from fedproof.circuits.kinds import (
+    AnySpec,
+    AverageSpec,
+    CircuitSpec,
+    EvaluationSpec,
+    ForwardSpec,
+    InferenceSpec,
+    OptimiserSpec,
+    Plonk,
+    Strict,
+    TrainingSpec,
+)
 from fedproof.errors import CallerError
-from fedproof.lowering import Numbers
+from fedproof.lowering import Numbers, salt_length
+
+__all__ = [
+    "AnySpec",
+    "AverageSpec",
+    "CircuitSpec",
+    "EvaluationSpec",
+    "ForwardSpec",
+    "InferenceSpec",
+    "OptimiserSpec",
+    "Plonk",
+    "Strict",
+    "TrainingSpec",
+    "available",
+    "load_spec",
+    "numbers_of",
+    "training_of",
+]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_ADAPTER: TypeAdapter[AnySpec] = TypeAdapter(CircuitSpec)
 
 
-class Strict(BaseModel):
-    """An immutable declaration: unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Plonk(Strict):
-    """How the circuit is laid out."""
-
-    logrows: int = Field(ge=6, le=24, description="log2 of the rows; equal in all circuits of a model")
-    columns: int = Field(
-        default=1, ge=1, le=16, description="ezkl's num_inner_cols: cells worked on in a row"
-    )
-    segments: int = Field(
-        default=1, ge=1, le=32, description="circuits that a step is cut into, each with a proof of its own"
-    )
-
-
-class TrainingSpec(Strict):
-    """One SGD step of a module on a batch."""
-
-    kind: Literal["training"]
-    model: str = Field(description="FILE.py:CLASS, a torch.nn.Module without constructor arguments")
-    loss: str = Field(description="FILE.py:FUNCTION of (prediction, target)")
-    batch: int = Field(ge=1)
-    sample: tuple[int, ...] = Field(description="shape of one sample")
-    target: tuple[int, ...] = Field(description="shape of one target")
-    learning_rate_log2: int = Field(ge=-24, le=4)
-    numbers: Numbers
-    plonk: Plonk
-
-    @property
-    def learning_rate(self) -> float:
-        """The learning rate, a power of two."""
-        return float(2.0**self.learning_rate_log2)
-
-
-class AverageSpec(Strict):
-    """The exact weighted average of updates of a training circuit."""
-
-    kind: Literal["average"]
-    of: str = Field(description="the training circuit whose updates are averaged")
-    table: int = Field(ge=2, le=20, description="log2 of the sum of the weights, and width of a lookup")
-    steps: int = Field(default=2, ge=1, le=4096, description="most steps of a trainer in a round")
-    limbs: int = Field(
-        default=0,
-        ge=0,
-        le=5,
-        description="width of an average in lookups of table bits; 0: any provable updates' average fits",
-    )
-    plonk: Plonk
-
-
-CircuitSpec = Annotated[TrainingSpec | AverageSpec, Field(discriminator="kind")]
-_ADAPTER: TypeAdapter[TrainingSpec | AverageSpec] = TypeAdapter(CircuitSpec)
-
-
-def load_spec(name: str, folder: Path) -> TrainingSpec | AverageSpec:
+def load_spec(name: str, folder: Path) -> AnySpec:
     """Read and check ``folder/NAME.toml``. Raises :class:`CallerError` naming what is wrong and where."""
     spec = _read(name, folder)
-    if isinstance(spec, AverageSpec):
-        if spec.plonk.segments != 1:
-            raise CallerError(f"{name}.toml: an average is one circuit, it cannot be cut into segments")
-        whole = _read(spec.of, folder)
-        if not isinstance(whole, TrainingSpec):
-            raise CallerError(f"{name}.toml: 'of' must name a training circuit, {spec.of!r} is not one")
-        if whole.plonk.logrows != spec.plonk.logrows:
-            raise CallerError(
-                f"{name}.toml: logrows is {spec.plonk.logrows}, that of {spec.of!r} is {whole.plonk.logrows}",
-                hint="commitments agree only between circuits of equal logrows",
-            )
+    if isinstance(spec, TrainingSpec):
+        return spec
+    if isinstance(spec, AverageSpec) and spec.plonk.segments != 1:
+        raise CallerError(f"{name}.toml: an average is one circuit, it cannot be cut into segments")
+    whole = _read(spec.of, folder)
+    if not isinstance(whole, TrainingSpec):
+        raise CallerError(f"{name}.toml: 'of' must name a training circuit, {spec.of!r} is not one")
+    if whole.plonk.logrows != spec.plonk.logrows:
+        raise CallerError(
+            f"{name}.toml: logrows is {spec.plonk.logrows}, that of {spec.of!r} is {whole.plonk.logrows}",
+            hint="commitments agree only between circuits of equal logrows",
+        )
+    if isinstance(spec, ForwardSpec):
+        _check_forward(name, spec, whole)
     return spec
 
 
-def _read(name: str, folder: Path) -> TrainingSpec | AverageSpec:
+def training_of(spec: AnySpec, folder: Path) -> TrainingSpec:
+    """Return the training circuit that a declaration belongs to: itself, or the one of its ``of``."""
+    whole = spec if isinstance(spec, TrainingSpec) else load_spec(spec.of, folder)
+    # Checked when the declaration was read.
+    assert isinstance(whole, TrainingSpec)
+    return whole
+
+
+def numbers_of(spec: TrainingSpec | ForwardSpec, whole: TrainingSpec) -> Numbers:
+    """Return the numbers of a circuit: those of its training circuit, but for what it declares itself."""
+    own = spec.numbers if isinstance(spec, ForwardSpec) else {}
+    return Numbers.model_validate(whole.numbers.model_dump() | own)
+
+
+def _check_forward(name: str, spec: ForwardSpec, whole: TrainingSpec) -> None:
+    try:
+        numbers = numbers_of(spec, whole)
+    except ValidationError as e:
+        raise CallerError(f"{name}.toml: {_listed(e, 'numbers')}") from e
+    if salt_length(numbers.table) != salt_length(whole.numbers.table):
+        raise CallerError(
+            f"{name}.toml: with a table of {numbers.table} bits a model's salt has another length than in "
+            f"{spec.of!r}, of {whole.numbers.table} bits",
+            hint="leave numbers.table out",
+        )
+    if whole.graph is not None and spec.graph is None:
+        raise CallerError(
+            f"{name}.toml: {spec.of!r} is a graph of a training step, which holds no answer",
+            hint="give graph = FILE.onnx of the forward pass",
+        )
+
+
+def _read(name: str, folder: Path) -> AnySpec:
     if not NAME.fullmatch(name):
         raise CallerError(f"{name!r} is not a circuit name", hint="lower-case letters, digits and hyphens")
     path = folder / f"{name}.toml"
@@ -101,9 +108,17 @@ def _read(name: str, folder: Path) -> TrainingSpec | AverageSpec:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise CallerError(f"{path.name} is not valid TOML: {e}") from e
     except ValidationError as e:
-        problems = [(".".join(map(str, err["loc"][1:])) or "kind", err["msg"]) for err in e.errors()]
-        listed = "; ".join(f"{place}: {problem}" for place, problem in problems)
-        raise CallerError(f"{path.name}: {listed}") from e
+        raise CallerError(f"{path.name}: {_listed(e)}") from e
+
+
+def _listed(error: ValidationError, above: str = "") -> str:
+    # The first place is the kind, unless it is numbers alone that were read.
+    problems = []
+    for err in error.errors():
+        place = (above, *err["loc"]) if above else err["loc"][1:]
+        where = ".".join(map(str, place)) or ("kind" if not err["loc"] else "declaration")
+        problems.append(f"{where}: {err['msg'].removeprefix('Value error, ')}")
+    return "; ".join(problems)
 
 
 def available(folder: Path) -> list[str]:

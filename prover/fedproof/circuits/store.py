@@ -23,7 +23,7 @@ from fedproof.circuits.build import CIRCUIT, Plan, Stage, build, save, versions
 from fedproof.circuits.compiled import DECLARATIONS, FLOAT, MANIFEST, Circuit
 from fedproof.circuits.manifest import FORMAT, Manifest
 from fedproof.circuits.program import build_program, float_graph
-from fedproof.circuits.spec import AverageSpec, TrainingSpec, load_spec
+from fedproof.circuits.spec import AnySpec, ForwardSpec, TrainingSpec, load_spec, training_of
 from fedproof.commitments import Committer
 from fedproof.errors import FedproofError, TerminalError
 from fedproof.files import sha256_bytes, sha256_file, write_whole
@@ -46,6 +46,11 @@ def _digest_of_sources(folder: Path, pattern: str = "**/*.py") -> str:
     return sha256_bytes("\n".join(f"{p.relative_to(folder)} {sha256_file(p)}" for p in files).encode())
 
 
+def _digest_of_graph(file: Path) -> str:
+    # A missing file is told when the circuit is compiled.
+    return sha256_file(file) if file.is_file() else ""
+
+
 class CircuitStore:
     """Compiles the circuits of a project and keeps what it made."""
 
@@ -55,14 +60,16 @@ class CircuitStore:
 
     # -- what there is ------------------------------------------------------------------------------
 
-    def recipe(self, name: str, spec: TrainingSpec | AverageSpec, srs: Srs) -> str:
+    def recipe(self, name: str, spec: AnySpec, srs: Srs) -> str:
         """Hash of everything that goes into a circuit, computed without importing torch."""
-        training = spec if isinstance(spec, TrainingSpec) else load_spec(spec.of, self.project.circuits)
-        assert isinstance(training, TrainingSpec)
+        training = training_of(spec, self.project.circuits)
         code = {
-            str(reference): self._digest_of_code(self.project.root / reference.partition(":")[0])
+            reference: self._digest_of_code(self.project.root / reference.partition(":")[0])
             for reference in (training.model, training.loss)
+            if reference is not None
         }
+        graphs = (training.graph, spec.graph if isinstance(spec, ForwardSpec) else None)
+        code |= {g: _digest_of_graph(self.project.root / g) for g in graphs if g is not None}
         parts = {
             "format": FORMAT,
             "name": name,
@@ -141,11 +148,9 @@ class CircuitStore:
 
     # -- making it ----------------------------------------------------------------------------------
 
-    def _compile(self, name: str, spec: TrainingSpec | AverageSpec, srs: Srs, progress: Stage) -> Circuit:
+    def _compile(self, name: str, spec: AnySpec, srs: Srs, progress: Stage) -> Circuit:
         progress("export")
-        training = spec if isinstance(spec, TrainingSpec) else load_spec(spec.of, self.project.circuits)
-        assert isinstance(training, TrainingSpec)
-        graph = float_graph(training, self.project.root)
+        graph = float_graph(spec, self.project.root, self.project.circuits)
         progress("lower")
         program = build_program(spec, self.project.circuits, graph)
         parts = partition(program, spec.plonk.segments)
@@ -155,7 +160,8 @@ class CircuitStore:
         inputs = {
             "format": FORMAT,
             "name": name,
-            "spec": spec.model_dump(mode="json"),
+            # What a declaration does not use leaves its key as it was.
+            "spec": spec.model_dump(mode="json", exclude_none=True),
             "circuit": [sha256_bytes(g.SerializeToString(deterministic=True)) for g in graphs],
             "args": repr(sorted(plan.run_args.items())),
             "ezkl": version("ezkl"),
@@ -171,9 +177,9 @@ class CircuitStore:
         try:
             draft.mkdir(parents=True)
             save(draft / FLOAT, graph)
-            if isinstance(spec, TrainingSpec):
+            if isinstance(spec, TrainingSpec | ForwardSpec):
                 save(draft / REFERENCE, reference_graph(program))
-            else:
+            if not isinstance(spec, TrainingSpec):
                 write_whole(
                     draft / DECLARATIONS / f"{spec.of}.toml",
                     (self.project.circuits / f"{spec.of}.toml").read_text(),

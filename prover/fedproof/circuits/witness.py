@@ -48,10 +48,10 @@ def late_vectors(program: Program, commitments: list[Commitment], context: bytes
     return [[challenge(context, commitments)]] if program.challenged else []
 
 
-def sample_vectors(program: Program) -> list[list[int]]:
-    """Return committed vectors that satisfy any program of this package: inputs of 0 and 1, at random.
+def sample_inputs(program: Program) -> dict[str, IntArray]:
+    """Inputs of 0 and 1 at random, by name, that satisfy any program of this package.
 
-    Not all zeros: ezkl 23.0.5 never returns from proving those.
+    Not all zeros: ezkl 23.0.5 never returns from proving those. Labels of an evaluation are one-hot.
     """
     generator = np.random.default_rng(0)
     inputs = {
@@ -59,6 +59,13 @@ def sample_vectors(program: Program) -> list[list[int]]:
         for n in program.nodes
         if n.op == "input"
     }
-    return slot_vectors(
-        program, evaluate(program, inputs), {s.name: random_salt(s.salt) for s in program.slots}
-    )
+    if any(s.name == "count" for s in program.slots):
+        samples, classes = inputs["y"].shape
+        inputs["y"] = np.eye(classes, dtype=np.int64)[generator.integers(0, classes, samples)]
+    return inputs
+
+
+def sample_vectors(program: Program) -> list[list[int]]:
+    """Return committed vectors that satisfy ``program``, of :func:`sample_inputs`."""
+    values = evaluate(program, sample_inputs(program))
+    return slot_vectors(program, values, {s.name: random_salt(s.salt) for s in program.slots})

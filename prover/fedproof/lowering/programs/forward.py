@@ -33,8 +33,8 @@ def inference_program(graph: onnx.GraphProto, numbers: Numbers) -> Program:
 def evaluation_program(graph: onnx.GraphProto, numbers: Numbers, classes: int) -> Program:
     """The number of right answers on a committed test set: model, batch with labels, count and advice.
 
-    ``graph`` has inputs ``model`` (D) and ``x`` (B, ...) and one output (B, C). Labels are one-hot (B, C) and
-    checked to be bits; an answer is right if the label is the first of the largest scores, as ``argmax`` has
+    ``graph`` has inputs ``model`` (D) and ``x`` (B, ...) and one output (B, C). Labels are one-hot (B, C),
+    and checked to be; an answer is right if the label is the first of the largest scores, as ``argmax`` has
     it. The count is committed without salt: whoever is told it can open it.
     """
     p, ctx, model, batch, answer = _forward(graph, numbers, {})
@@ -43,6 +43,7 @@ def evaluation_program(graph: onnx.GraphProto, numbers: Numbers, classes: int) -
         raise CallerError(f"the answer has shape {scores.shape}; an evaluation needs (B, {classes}) scores")
     labels = declare_data(p, "y", scores.shape, 0)
     bit(p, labels, "labels")
+    p.equate([(1, p.sum(labels, (1,), keepdims=False))], -1, "one label")
     ctx.values["scores"] = scores
     node = onnx.helper.make_node("MaxLast", ["scores"], ["largest", "first"], domain="fedproof")
     result = REGISTRY["fedproof::MaxLast"](ctx, node)
