@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from benchmarks.circuits.results import FILE, SIDES, Results
 from benchmarks.circuits.run import Run, zoo
 from benchmarks.circuits.summary import summary
@@ -32,7 +34,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", choices=SIDES, help="one side")
     chosen = parser.parse_args(arguments)
     project = Project.find(Path(__file__).parent)
-    results = Results(project.build / "bench" / FILE)
+    path = project.build / "bench" / FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # Two runs would each write the file as it was for them, and take each other's cores.
+        with FileLock(path.with_suffix(".lock"), timeout=0):
+            return _run(project, Results(path), chosen, parser)
+    except Timeout:
+        parser.exit(2, f"another run is at work on {path}\n")
+
+
+def _run(
+    project: Project, results: Results, chosen: argparse.Namespace, parser: argparse.ArgumentParser
+) -> int:
     sides = [chosen.only] if chosen.only else list(SIDES)
     try:
         models = zoo(project, chosen.models or os.environ.get("MODELS", "").split())

@@ -45,14 +45,22 @@ def means(compared: Iterable[Ratios]) -> dict[str, float]:
 
 
 def summary(entries: Iterable[Entry]) -> dict[str, Any]:
-    """Return ratios by model, their means over all and over those run on both sides, and the least prove."""
+    """Return ratios by model, their means over all and over those run on both sides, and the extremes.
+
+    ``least_prove`` and ``least_memory`` are the worst ratios of any model, ``most_gas`` the gas of our
+    dearest verifier.
+    """
+    entries = list(entries)
     compared = ratios(entries)
     run = [r for r in compared if not r.extrapolated]
+    gas = [e["ours"]["verify_gas"] for e in entries if e.get("ours", {}).get("verify_gas")]
     return {
         "models": [asdict(r) for r in compared],
         "all": {"n": len(compared), "geometric_means": means(compared)},
         "run": {"n": len(run), "geometric_means": means(run)},
         "least_prove": min((r.values["prove"] for r in compared), default=None),
+        "least_memory": min((r.values["memory"] for r in compared if "memory" in r.values), default=None),
+        "most_gas": max(gas, default=None),
     }
 
 
