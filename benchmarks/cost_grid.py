@@ -117,6 +117,7 @@ def measure(circuit: Circuit, chain: Chain) -> Measurement:
         setup_s=costs.setup_s,
         prove_s=round(min(costs.prove_s, *(r["wall"] for r in runs)), 3),
         prove_cpu_s=round(min(r["cpu"] for r in runs), 3),
+        cores=host.cores,
         peak_bytes=max(r["peak"] for r in runs),
         pk_bytes=costs.proving_key_bytes,
         vk_bytes=(circuit.folder / layout.VK).stat().st_size,

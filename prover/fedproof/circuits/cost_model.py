@@ -19,8 +19,6 @@ from fedproof.circuits.measurements import Measurement, read_measurements
 MARGIN = 1.005
 #: Most columns before the constraints' degree doubles the domain.
 NARROW = 3
-#: From here on a proof keeps all cores at work.
-BUSY_LOGROWS = 12
 #: Rows that are not for cells: blinding, and what ezkl keeps of the table's column.
 RESERVED_ROWS = 9
 
@@ -121,12 +119,12 @@ class CostModel:
 
     @property
     def seconds_per_cpu(self) -> float:
-        """Seconds on the clock for one of the processor, all cores at work: the best that was measured.
+        """Seconds on the clock for one of the processor, were all cores at work all the time.
 
         What else a machine does shows on the clock and hardly in processor time, so that the model is fitted
         to the latter.
         """
-        return min(m.prove_s / m.prove_cpu_s for m in self.measurements if m.logrows >= BUSY_LOGROWS)
+        return 1 / self.measurements[0].cores
 
     def predict(self, size: Size) -> Prediction:
         """Return what a circuit of ``size`` costs. No quantity is below zero."""

@@ -29,6 +29,7 @@ class Measurement(Strict):
     setup_s: float
     prove_s: float = Field(description="the least of some runs, without the witness")
     prove_cpu_s: float = Field(description="processor time of a run, all cores together")
+    cores: int = Field(ge=1, description="cores of the machine")
     peak_bytes: int = Field(description="of the process that made the witness and the proof")
     pk_bytes: int
     vk_bytes: int

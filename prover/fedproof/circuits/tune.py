@@ -43,13 +43,17 @@ class Budget:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A declaration and what it should cost. Accuracies are those after some epochs, where asked for."""
+    """A declaration and what it should cost.
+
+    ``accuracy`` is that after some epochs, where asked for; ``overflows`` where a value left its range then.
+    """
 
     spec: TrainingSpec
     size: Size
     error: float
     predicted: Prediction
     accuracy: float | None = None
+    overflows: bool = False
 
     @property
     def place(self) -> tuple[float, float, float]:
@@ -98,9 +102,14 @@ def pareto(candidates: list[Candidate]) -> list[Candidate]:
 
 
 def with_accuracies(
-    tuning: Tuning, folder: Path, graph: onnx.ModelProto, calibration: Calibration, epochs: int
+    tuning: Tuning,
+    folder: Path,
+    graph: onnx.ModelProto,
+    calibration: Calibration,
+    budget: Budget,
+    epochs: int,
 ) -> Tuning:
-    """Train each circuit of the front for ``epochs`` in its integers, and note the accuracies."""
+    """Train each circuit of the front for ``epochs`` in its integers; choose anew among those that can."""
     order = calibration.order(epochs)
 
     def trained(c: Candidate | None) -> Candidate | None:
@@ -110,11 +119,11 @@ def with_accuracies(
         try:
             theta = calibration.in_integers(program, calibration.start, order)
         except CallerError:
-            return c
+            return replace(c, overflows=True)
         return replace(c, accuracy=calibration.accuracy(theta))
 
     front = [t for c in tuning.front if (t := trained(c))]
-    chosen = next((t for t in front if tuning.chosen and t.spec == tuning.chosen.spec), None)
+    chosen = _choose([c for c in front if not c.overflows], budget)
     return replace(tuning, front=front, declared=trained(tuning.declared), chosen=chosen)
 
 

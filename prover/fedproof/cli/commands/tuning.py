@@ -106,7 +106,7 @@ def tune(
             spec, project.circuits, graph, calibration, budget, seconds=seconds, model=model, progress=say
         )
         if epochs:
-            found = with_accuracies(found, project.circuits, graph, calibration, epochs)
+            found = with_accuracies(found, project.circuits, graph, calibration, budget, epochs)
     written: list[str] = []
     if found.chosen and not dry_run:
         write_spec(name, project.circuits, found.chosen.spec)
@@ -222,6 +222,7 @@ def _candidate(c: Candidate) -> dict[str, Any]:
         "cells": c.size.cells,
         "error": c.error,
         "accuracy": c.accuracy,
+        "overflows": c.overflows,
         "predicted": vars(c.predicted),
     }
 
@@ -229,6 +230,7 @@ def _candidate(c: Candidate) -> dict[str, Any]:
 def _candidate_row(mark: str, c: Candidate) -> tuple[object, ...]:
     n, plonk, p = c.spec.numbers, c.spec.plonk, c.predicted
     accuracy = "" if c.accuracy is None else f"{c.accuracy:.1%}"
+    accuracy = "leaves its range" if c.overflows else accuracy
     return (
         mark, n.table, n.weights, n.activations, n.gradients, plonk.logrows, plonk.columns, c.size.cells,
         f"{p.prove_s:.2f} s", round(p.gas), f"{c.error:.2%}", accuracy,
