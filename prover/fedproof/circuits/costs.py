@@ -7,54 +7,77 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 from pydantic import Field, ValidationError
 
-from fedproof.circuits.manifest import Costs
-from fedproof.circuits.spec import Strict, available
-from fedproof.circuits.store import CircuitStore
+from fedproof.circuits.program import build_program, float_graph
+from fedproof.circuits.spec import AnySpec, Strict, available, load_spec
+from fedproof.commitments import RESERVED_ROWS
 from fedproof.errors import CallerError
 from fedproof.files import write_whole
+from fedproof.lowering import Program
+from fedproof.lowering.circuit.counting import count_cells
+from fedproof.project import Project
 
 
 class GoldenCosts(Strict):
-    """What is exact about the costs of one circuit: the same on every machine."""
+    """What is exact about the costs of one circuit, cut or not: the same on every machine."""
 
     name: str
+    parameters: int = Field(description="elements of the model")
     logrows: int = Field(description="log2 of the rows there are")
+    columns: int = Field(description="ezkl's num_inner_cols")
     rows: int = Field(description="rows that are used")
     cells: int = Field(description="assignments")
-    columns: int = Field(description="ezkl's num_inner_cols")
     lookups: int = Field(description="range checks of one table width; the public instance")
-    commitments: int = Field(description="points at the start of a proof")
-    proof_bytes: int
+    equations: int = Field(description="elementwise equations, proven as one sum")
+    functions: int = Field(description="values looked up in tables of functions")
+    commitments: int = Field(description="points at the start of a proof, the challenge's included")
 
     @classmethod
-    def of(cls, name: str, costs: Costs) -> GoldenCosts:
-        """Return the exact part of a manifest's costs."""
-        exact = set(cls.model_fields) - {"name"}
-        return cls(name=name, **costs.model_dump(include=exact))
+    def of(cls, name: str, spec: AnySpec, graph: onnx.ModelProto, program: Program) -> GoldenCosts:
+        """Count what the circuit of a program costs. Nothing is compiled."""
+        plonk = spec.plonk
+        cells = count_cells(program, plonk.columns)
+        sizes = [program.slot_size(s) for s in program.slots] + [program.late_size] * program.challenged
+        model = next(i for i in graph.graph.input if i.name == "model")
+        nodes = program.nodes
+        return cls(
+            name=name,
+            parameters=model.type.tensor_type.shape.dim[0].dim_value,
+            logrows=plonk.logrows,
+            columns=plonk.columns,
+            rows=-(-cells // plonk.columns),
+            cells=cells,
+            lookups=program.lookups,
+            equations=sum(nodes[e.terms[0][1]].size for e in program.equations),
+            functions=sum(nodes[f.x].size for f in program.functions),
+            commitments=sum(n // (2**plonk.logrows - RESERVED_ROWS) + 1 for n in sizes),
+        )
 
 
 COLUMNS = tuple(GoldenCosts.model_fields)
 
 
-def measure_costs(store: CircuitStore, progress: Callable[[str], None] = lambda _: None) -> list[GoldenCosts]:
-    """Costs of every circuit of the store's project, sorted by name; compiles what is not compiled yet.
+def measure_costs(project: Project, progress: Callable[[str], None] = lambda _: None) -> list[GoldenCosts]:
+    """Costs of every circuit of a project, sorted by name. Cells are counted, nothing is compiled.
 
-    ``progress`` is called with each name as it starts. Raises what :meth:`CircuitStore.get` raises.
+    ``progress`` is called with each name as it starts. Raises what exporting and lowering raise.
     """
     measured = []
-    for name in available(store.project.circuits):
+    for name in available(project.circuits):
         progress(name)
-        measured.append(GoldenCosts.of(name, store.get(name).manifest.costs))
+        spec = load_spec(name, project.circuits)
+        graph = float_graph(spec, project.root, project.circuits)
+        measured.append(GoldenCosts.of(name, spec, graph, build_program(spec, project.circuits, graph)))
     return measured
 
 
 def write_costs(
-    store: CircuitStore, path: Path, progress: Callable[[str], None] = lambda _: None
+    project: Project, path: Path, progress: Callable[[str], None] = lambda _: None
 ) -> list[GoldenCosts]:
     """Measure every circuit and write the table to ``path``; return its rows."""
-    measured = measure_costs(store, progress)
+    measured = measure_costs(project, progress)
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     table.writeheader()

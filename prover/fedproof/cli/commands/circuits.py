@@ -207,21 +207,20 @@ def costs(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Refresh the golden table circuits/costs.csv: exact costs of every circuit, compiled if need be.
+    """Refresh the golden table circuits/costs.csv: exact costs of every circuit. Nothing is compiled.
 
     Example:
 
         fedproof circuits costs --check
     """
     from fedproof.circuits.costs import differences, measure_costs, read_costs, write_costs  # noqa: PLC0415
-    from fedproof.circuits.store import CircuitStore  # noqa: PLC0415
     from fedproof.project import Project  # noqa: PLC0415
 
     out, project = Output(json=json), Project.find()
-    path, store = project.circuits / "costs.csv", CircuitStore(project)
+    path = project.circuits / "costs.csv"
     golden = read_costs(path) if check else []
     with out.working("measuring costs") as say:
-        measured = measure_costs(store, say) if check else write_costs(store, path, say)
+        measured = measure_costs(project, say) if check else write_costs(project, path, say)
     if check and (changed := differences(golden, measured)):
         raise CallerError(
             f"{path.name} is stale: {'; '.join(changed)}", hint="if that is meant: fedproof circuits costs"
