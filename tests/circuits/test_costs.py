@@ -90,5 +90,5 @@ def test_ezkl_counts_the_same_cells(name, tmp_path):
     (tmp_path / "circuit.onnx").write_bytes(circuit_graph(program).SerializeToString())
     args = layout.run_args(program.table_bits, golden.logrows, golden.columns)
     settings = run_worker("costs", folder=str(tmp_path), run_args=args)["settings"]
-    assert settings["total_assignments"] == pytest.approx(golden.cells, rel=0.005)
+    assert settings["total_assignments"] == pytest.approx(golden.cells, rel=0.01)
     assert settings["num_rows"] <= 2**golden.logrows
