@@ -9,8 +9,9 @@ from segmented_project import parameters, samples
 from fedproof.circuits.store import Circuit
 from fedproof.commitments import NO_CONTEXT
 from fedproof.lowering import shared
+from fedproof.rounds.prepared import prove_part
 from fedproof.rounds.proof import Proof
-from fedproof.rounds.trainer import PreparedStep, Trainer, prove_part
+from fedproof.rounds.trainer import PreparedStep, Trainer
 from fedproof.rounds.vectors import ModelVector
 
 OURS = b"\1" * 32
