@@ -69,6 +69,17 @@ def test_movement(name):
     holds(float_graph(nodes, SHAPE, constants), {"x": X}, error=error)
 
 
+def test_constants_move_before_anything_is_computed():
+    nodes = [
+        node("Reshape", ["c", "s"], "r"),
+        node("Transpose", ["r"], "t", perm=[1, 0]),
+        node("Expand", ["t", "e"], "w"),
+        node("Add", ["x", "w"]),
+    ]
+    c = np.arange(12, dtype=np.float32) / 16
+    holds(float_graph(nodes, SHAPE, {"c": c, "s": ints(4, 3), "e": ints(2, 3, 4)}), {"x": X})
+
+
 def test_predicates_move_like_tensors():
     nodes = [
         node("Greater", ["x", "zero"], "m"),

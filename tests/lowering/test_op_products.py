@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from lowering_cases import float_graph, lower, node
 from op_cases import holds
 
-from fedproof.lowering import UnsupportedOp
+from fedproof.errors import CallerError
+from fedproof.lowering import UnsupportedOp, evaluate
 
 pytestmark = pytest.mark.reference
 
@@ -142,6 +143,21 @@ def test_division_of_tensors():
     """A quotient has the fractional bits of its class: here 6, rounded once."""
     graph = float_graph([node("Div", ["x", "y"])], {"x": (3, 4), "y": (3, 1)})
     holds(graph, {"x": sixteenths((3, 4), 0), "y": np.array([[0.5], [3], [1.0625]])}, error=2.0**-7)
+
+
+def test_factors_whose_worst_case_is_too_wide_are_range_checked():
+    """Squares of 20 bits could have 40, their product 80; but in the declared range of 20 they fit."""
+    graph = float_graph([node("Mul", ["x", "x"], "s"), node("Mul", ["s", "s"])], {"x": (3,)})
+    program = holds(graph, {"x": np.array([3.0, -2, 20])}, scale=0, bits=20)
+    assert max(n.bound for n in program.nodes) < 2**62
+    with pytest.raises(CallerError, match="left range"):
+        evaluate(program, {"x": np.array([3, -2, 2**18])})
+
+
+def test_reciprocals():
+    graph = float_graph([node("Table_reciprocal", ["x"], domain="fedproof")], {"x": (4,)})
+    x = np.array([0.25, 1, 3, 7.5])
+    holds(graph, {"x": x}, expected=[1 / x], error=2.0**-7)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,9 @@ def test_a_family_in_ezkl(name, in_ezkl):
     whole(program, inputs, outputs)
     rng = np.random.default_rng(0)
     arrays = {n: rng.integers(-24, 24, s) for n, s in shapes.items()}
-    arrays |= {n: rng.integers(low, high, shapes[n]) * unit for n, low, high, unit in (("ids", 0, 3, 16), ("positive", 5, 90, 1)) if n in shapes}  # fmt: skip
+    # Whole numbers below 3 at 4 fractional bits, and divisors.
+    special = {"ids": rng.integers(0, 3, 4) * 16, "positive": rng.integers(5, 90, (3, 1))}
+    arrays |= {n: v for n, v in special.items() if n in shapes}
     given = given_tensors(program, evaluate(program, arrays))
     circuit = in_ezkl(program, 13)
     assert circuit.settings["required_range_checks"] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from onnx.reference import ReferenceEvaluator
 
 import fedproof.lowering.ops  # noqa: F401 - importing it fills the registry
 from fedproof.errors import CallerError
@@ -20,6 +21,13 @@ from fedproof.lowering.context import (
 )
 from fedproof.lowering.ir import Node
 from fedproof.lowering.origins import origin_of
+
+#: Operator set in which constants are moved.
+OPSET = 18
+#: Of a constant these are constants; it keeps all its digits until somebody computes with it.
+_MOVES = frozenset(
+    {"Cast", "Expand", "Flatten", "Gather", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
+)
 
 
 def lower_graph(ctx: Context, graph: onnx.GraphProto, inputs: dict[str, Node]) -> dict[str, Node | Joined]:
@@ -47,6 +55,8 @@ def lower_graph(ctx: Context, graph: onnx.GraphProto, inputs: dict[str, Node]) -
         lowering = REGISTRY.get(op_name(node))
         if node.op_type == "Constant":
             ctx.values[node.output[0]] = _constant(node)
+        elif node.op_type in _MOVES and all(isinstance(ctx.values.get(i), Constant) for i in node.input if i):
+            ctx.values.update(zip(node.output, _folded(ctx, node), strict=True))
         elif lowering is None:
             raise UnsupportedOp(node, "no lowering for this op")
         else:
@@ -73,6 +83,13 @@ def _lowered(ctx: Context, node: onnx.NodeProto, lowering: Lowering) -> tuple[Va
     finally:
         ctx.program.origin = None
     return result if isinstance(result, tuple) else (result,)
+
+
+def _folded(ctx: Context, node: onnx.NodeProto) -> list[Constant]:
+    """Move a constant as onnx's own reference does."""
+    given = {i: value.values for i in node.input if i and isinstance(value := ctx.values[i], Constant)}
+    moved = ReferenceEvaluator(node, opsets={"": OPSET}).run(None, given)
+    return [Constant(np.asarray(values)) for values in moved]
 
 
 def _constant(node: onnx.NodeProto) -> Constant:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fedproof.lowering.gadgets import commit, limbs, rescale, signed
-from fedproof.lowering.ir import Node, Program
+from fedproof.lowering.ir import MAX_BOUND, Node, Program
 from fedproof.lowering.numbers import Numbers
 
 #: Ops that move elements without computing on them.
@@ -28,6 +28,7 @@ class Scales:
     #: Rescaled tensors that nothing has proven to be small integers yet.
     _unproven: set[int] = field(default_factory=set)
     _gradient: dict[int, bool] = field(default_factory=dict)
+    _expensive: dict[int, bool] = field(default_factory=dict)
 
     def is_gradient(self, x: Node) -> bool:
         """Whether ``x`` depends on the targets."""
@@ -152,15 +153,36 @@ class Scales:
         }
         return redo[x.op]()
 
+    def bounded(self, x: Node, label: str) -> Node:
+        """Return ``x``, proven to be within the declared range: where worst cases add up to more than int64
+        holds, but no value that occurs does. As it is where its bound says so already, or moved inputs.
+        """
+        x = self.narrow(x, label)
+        proven = limbs(self.numbers.range, self.program.table_bits) * self.program.table_bits
+        if self.is_leaf(x) or x.bound <= 2**proven:
+            return x
+        y = commit(self.program, self.program.copy(x, 0), label, 2 ** (proven - 1))
+        signed(self.program, y, self.numbers.range, f"{label} range")
+        return y
+
+    def fitting(self, a: Node, b: Node, label: str, terms: int = 1) -> tuple[Node, Node]:
+        """Return the factors of a sum of ``terms`` products, :meth:`bounded` if it could leave int64."""
+        if a.bound * b.bound * terms <= MAX_BOUND:
+            return a, b
+        return self.bounded(a, f"{label} left"), self.bounded(b, f"{label} right")
+
     def settled(self, x: Node, label: str) -> Node:
         """Return ``x``, committed if the circuit would have to compute a product of matrices for it."""
         return commit(self.program, x, label) if self._is_expensive(x) else x
 
     def _is_expensive(self, x: Node) -> bool:
-        if x.op in ("matmul", "conv", "sum"):
-            return True
-        linear = x.op in MOVES or x.op in ("add", "sub", "times", "restate", "gather", "expand")
-        return linear and any(self._is_expensive(self.program.nodes[i]) for i in x.inputs)
+        # Remembered by node, as above.
+        if x.id not in self._expensive:
+            linear = x.op in MOVES or x.op in ("add", "sub", "times", "restate", "gather", "expand")
+            self._expensive[x.id] = x.op in ("matmul", "conv", "sum") or (
+                linear and any(self._is_expensive(self.program.nodes[i]) for i in x.inputs)
+            )
+        return self._expensive[x.id]
 
     def narrow_terms(self, x: Node, label: str) -> Node:
         """Return ``x`` computed from rescaled tensors: what is summed up is rescaled, not each sum of it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import floor, frexp, isfinite, log2
 
+import numpy as np
 import onnx
 
 from fedproof.lowering.context import Constant, Context, Joined, UnsupportedOp, Value, lowers
@@ -21,7 +22,7 @@ def add_values(ctx: Context, node: onnx.NodeProto, a: Value, b: Value, *, subtra
         case Node(), Node():
             scale = max(a.scale, b.scale)
             if (a.bound << (scale - a.scale)) + (b.bound << (scale - b.scale)) > MAX_BOUND:
-                a, b = ctx.narrow(a, f"{node.output[0]} left"), ctx.narrow(b, f"{node.output[0]} right")
+                a, b = ctx.bounded(a, f"{node.output[0]} left"), ctx.bounded(b, f"{node.output[0]} right")
             x, y = ctx.align(a, b)
         case Node(), Constant():
             x, y = a, ctx.beside(b, a)
@@ -56,6 +57,8 @@ def scale_by(ctx: Context, node: onnx.NodeProto, x: Node, c: float) -> Node:
     m = floor(c * 2.0**shift + 0.5)
     while m % 2 == 0:
         m, shift = m // 2, shift - 1
+    if x.bound * abs(m) > MAX_BOUND:
+        x = ctx.bounded(x, node.output[0])
     return ctx.program.times(x, m, x.scale + shift)
 
 
@@ -74,10 +77,12 @@ def mul(ctx: Context, node: onnx.NodeProto) -> Value:
     if isinstance(a, Node) and isinstance(b, Constant):
         if b.uniform is not None:
             return ctx.program.expand(scale_by(ctx, node, a, b.uniform), ctx.broadcast(node, a, b))
-        return ctx.program.mul(ctx.narrow(a, node.output[0]), ctx.exactly(b))
+        x = ctx.narrow(a, node.output[0])
+        return ctx.program.mul(*ctx.fitting(x, ctx.exactly(b), node.output[0]))
     if isinstance(a, Node) and isinstance(b, Node):
         label = node.output[0]
-        return ctx.program.mul(ctx.narrow(a, f"{label} left"), ctx.narrow(b, f"{label} right"))
+        x, y = ctx.narrow(a, f"{label} left"), ctx.narrow(b, f"{label} right")
+        return ctx.program.mul(*ctx.fitting(x, y, label))
     raise UnsupportedOp(node, "operands must be tensors or constants")
 
 
@@ -98,6 +103,13 @@ def _quotient(ctx: Context, node: onnx.NodeProto, n: Node, d: Node) -> Node:
     n, d = ctx.narrow(n, f"{label} dividend"), ctx.narrow(d, f"{label} divisor")
     scale = numbers.gradients if ctx.is_gradient(n) or ctx.is_gradient(d) else numbers.activations
     return divide(ctx.program, n, d, scale - n.scale + d.scale, numbers.range, label)
+
+
+@lowers("fedproof::Table_reciprocal")
+def reciprocal(ctx: Context, node: onnx.NodeProto) -> Value:
+    """``1 / a`` of a positive tensor: a quotient."""
+    x = ctx.tensor(node, 0)
+    return _quotient(ctx, node, ctx.program.const(np.ones((1,) * len(x.shape), dtype=np.int64), 0), x)
 
 
 @lowers("Neg")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import onnx
@@ -52,6 +53,7 @@ def _convolved(ctx: Context, node: onnx.NodeProto, *, transposed: bool) -> Node:
         ctx.narrow(factor(ctx, node, 1), f"{label} kernel"),
     )
     w = ctx.rounded(w, x, x.size * w.shape[1 if transposed else 0], f"{label} kernel")
+    x, w = ctx.fitting(x, w, label, prod(w.shape[1:]) * (w.shape[0] if transposed else 1))
     groups, line = int(attrs.get("group", 1)), len(x.shape) == 3
     if len(x.shape) != len(w.shape) or len(x.shape) not in (3, 4):
         raise UnsupportedOp(node, f"{x.shape} convolved with {w.shape}: one and two dimensions are supported")

@@ -47,6 +47,7 @@ def _product(ctx: Context, node: onnx.NodeProto, a: Node, b: Node) -> Node:
     results = a.size // a.shape[-1] * b.shape[-1]
     a = ctx.rounded(a, b, results * ctx.readers[node.input[0]], f"{label} weights")
     b = ctx.rounded(b, a, results * ctx.readers[node.input[1]], f"{label} weights")
+    a, b = ctx.fitting(a, b, label, a.shape[-1])
     lead_a, lead_b = a.shape[:-2], b.shape[:-2]
     if lead_a == lead_b:
         return p.matmul(a, b)

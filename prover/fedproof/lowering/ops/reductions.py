@@ -26,7 +26,7 @@ def _summed(ctx: Context, node: onnx.NodeProto) -> tuple[Node, int]:
     axes = tuple(sorted(i % len(x.shape) for i in given)) or tuple(range(len(x.shape)))
     count = prod(x.shape[i] for i in axes)
     if x.bound * count > MAX_BOUND:
-        x = ctx.narrow(x, f"{node.output[0]} argument")
+        x = ctx.bounded(x, f"{node.output[0]} argument")
     return ctx.program.sum(x, axes, keepdims=bool(attrs.get("keepdims", 1))), count
 
 
