@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
 
 import onnx
@@ -54,15 +55,23 @@ def declare_mask(p: Program, shape: Shape) -> Node:
     return declare_data(p, "mask", shape, 0)
 
 
-def at_scale(ctx: Context, result: Node | Joined, scale: int, bits: int, label: str) -> list[Node]:
-    """Return the parts of a result as committed tensors at ``scale``: exact if they fit, else rounded."""
+def at_scale(
+    ctx: Context, result: Node | Joined, scale: int, bits: int, label: str, placed: Sequence[Node] = ()
+) -> list[Node]:
+    """Return the parts of a result as committed tensors at ``scale``: exact if they fit, else rounded.
+
+    None of them is one of ``placed``, which are in a committed vector already.
+    """
     p = ctx.program
-    parts = list(result.parts if isinstance(result, Joined) else (result,))
-    # Two parameters can have one gradient (two biases added up); each still has its own place.
-    for i, part in enumerate(parts):
-        if part in parts[:i] or part.op == "input":
-            parts[i] = p.copy(part, i)
-    return [_at_scale(ctx, part, scale, bits, f"{label} {i}") for i, part in enumerate(parts)]
+    made: list[Node] = []
+    for i, part in enumerate(result.parts if isinstance(result, Joined) else (result,)):
+        source = p.copy(part, i) if part.op == "input" else part
+        tensor = _at_scale(ctx, source, scale, bits, f"{label} {i}")
+        # Two parameters can have one gradient (two biases added up); each still has its own place.
+        if tensor in made or tensor in placed:
+            tensor = commit(p, p.copy(tensor, len(placed) + i), f"{label} {i}")
+        made.append(tensor)
+    return made
 
 
 def _at_scale(ctx: Context, part: Node, scale: int, bits: int, label: str) -> Node:

@@ -53,7 +53,7 @@ def training_program(graph: onnx.GraphProto, numbers: Numbers) -> Program:
         ("step", [*step, salt], 0, False),
     ]
     if "state" in shapes:
-        state = at_scale(ctx, results["new_state"], numbers.weights, numbers.model, "state")
+        state = at_scale(ctx, results["new_state"], numbers.weights, numbers.model, "state", step)
         named.append(("state", [inputs["state"]], salts, False))
         named.append(("new_state", [*state, _salt(p, "state_salt", salts, numbers)], 0, False))
     p.count_lookups()
