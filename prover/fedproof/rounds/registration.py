@@ -33,6 +33,11 @@ def model_config(
     spec = average.manifest.spec
     if not isinstance(spec, AverageSpec) or spec.of != training.name:
         raise CallerError(f"{average.name!r} is not the average of {training.name!r}")
+    if training.manifest.has("state"):
+        raise CallerError(
+            f"the steps of {training.name!r} carry an optimiser's state, which the hub does not follow",
+            hint="register a circuit without momentum; check steps with a state offline, with check_steps",
+        )
     for circuit in (training, average):
         if circuit.name not in deployment.verifiers:
             known = ", ".join(sorted(deployment.verifiers)) or "none"

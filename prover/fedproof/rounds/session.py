@@ -20,8 +20,9 @@ from fedproof.files import write_whole
 from fedproof.lowering.ir import IntArray
 from fedproof.provers import Prover
 from fedproof.rounds.dataset import Dataset
+from fedproof.rounds.prepared import prove_part
 from fedproof.rounds.proof import Proof
-from fedproof.rounds.trainer import PreparedStep, Trainer, prove_part
+from fedproof.rounds.trainer import PreparedStep, Trainer
 from fedproof.rounds.vectors import ModelVector
 
 

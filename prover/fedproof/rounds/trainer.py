@@ -2,55 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from fedproof.circuits.store import Circuit
-from fedproof.circuits.witness import late_vectors, random_salt, random_small, slot_vectors
-from fedproof.commitments import NO_CONTEXT, Commitment
-from fedproof.errors import InvalidProof
+from fedproof.circuits.witness import random_salt, random_small, slot_vectors
+from fedproof.commitments import NO_CONTEXT
+from fedproof.errors import CallerError
 from fedproof.lowering import evaluate, salt_length
 from fedproof.lowering.ir import IntArray
 from fedproof.provers import CpuProver, Prover
 from fedproof.rounds.dataset import Batch
+from fedproof.rounds.prepared import Prepared, prove_prepared
 from fedproof.rounds.proof import Proof
 from fedproof.rounds.vectors import Floats, ModelVector, training_spec
 
 
-@dataclass(frozen=True)
-class PreparedStep:
-    """A step that was taken and can be proven.
-
-    ``slots`` are the committed vectors: private, they hold the batch.
-    """
-
-    circuit: Circuit
-    slots: list[list[int]]
-    _commitments: dict[str, Commitment] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    def slot(self, name: str) -> list[int]:
-        """Return the committed vector of that name."""
-        names = [s.name for s in self.circuit.manifest.slots]
-        return self.slots[names.index(name)]
+class PreparedStep(Prepared):
+    """A step that was taken and can be proven."""
 
     @property
     def vector(self) -> IntArray:
         """The step (D + S,): what is subtracted from the model."""
         return np.array(self.slot("step"), dtype=np.int64)
 
-    def commitment(self, name: str) -> Commitment:
-        """C of a committed vector, as the proof will carry it, computed before there is one."""
-        if name not in self._commitments:
-            self._commitments[name] = self.circuit.committer.full(self.slot(name))
-        return self._commitments[name]
-
 
 class Trainer:
     """Trains a model in the circuit's integers, step by step, and proves each step.
 
-    ``model`` moves with every step; ``steps`` are those taken since the start or the last :meth:`restart`.
+    ``model`` moves with every step, and so does ``state``, that of an optimiser with momentum; ``steps`` are
+    those taken since the start or the last :meth:`restart`.
     """
+
+    model: ModelVector
+    state: ModelVector | None
 
     def __init__(self, circuit: Circuit, model: ModelVector, prover: Prover | None = None) -> None:
         self.spec = training_spec(circuit)
@@ -58,18 +42,23 @@ class Trainer:
         self.prover = prover or CpuProver()
         self.restart(model)
 
-    def restart(self, model: ModelVector) -> None:
-        """Start a new chain of steps from ``model``, the current global model."""
+    def restart(self, model: ModelVector, state: ModelVector | None = None) -> None:
+        """Start a new chain of steps from ``model``, the current global model, and ``state`` or zeros."""
+        stateful = self.circuit.manifest.has("state")
+        if state is not None and not stateful:
+            raise CallerError(f"the optimiser of {self.circuit.name!r} has no state")
         self.start = self.model = model
+        self.state = (state or ModelVector.zeros(self.circuit)) if stateful else None
         self.steps: list[PreparedStep] = []
 
-    def step(self, x: Floats | Batch, y: Floats | None = None) -> PreparedStep:
+    def step(self, x: Floats | Batch, y: Floats | None = None, mask: Floats | None = None) -> PreparedStep:
         """Take one SGD step on a batch, exactly; return it ready to be proven.
 
-        ``x`` (B, *sample) and ``y`` (B, *target) are real numbers, or ``x`` is a :class:`Batch`. Raises
-        :class:`CallerError` for a wrong shape, NaN, or a value some tensor cannot hold, naming the element.
+        ``x`` (B, *sample) and ``y`` (B, *target) are real numbers, or ``x`` is a :class:`Batch`; a module
+        with dropout takes a ``mask`` (B, K) of 0 and 1. Raises :class:`CallerError` for a wrong shape, NaN,
+        or a value some tensor cannot hold, naming the element.
         """
-        batch = x if isinstance(x, Batch) else Batch.from_floats(self.circuit, x, np.asarray(y))
+        batch = x if isinstance(x, Batch) else Batch.from_floats(self.circuit, x, np.asarray(y), mask)
         table = self.spec.numbers.table
         inputs = {
             "model": self.model.parameters,
@@ -77,12 +66,20 @@ class Trainer:
             "y": batch.y,
             "step_salt": random_small(salt_length(table), table),
         }
-        values = evaluate(self.circuit.program, inputs)
+        if batch.mask is not None:
+            inputs["mask"] = batch.mask
         program = self.circuit.program
         salts = {s.name: random_salt(s.salt) for s in program.slots}
         salts |= {"model": [int(s) for s in self.model.salt], "batch": list(batch.salt)}
+        if self.state is not None:
+            inputs["state"] = self.state.parameters
+            inputs["state_salt"] = random_small(salt_length(table), table)
+            salts["state"] = [int(s) for s in self.state.salt]
+        values = evaluate(program, inputs)
         prepared = PreparedStep(self.circuit, slot_vectors(program, values, salts))
         self.model = self.model.minus(prepared.vector)
+        if self.state is not None:
+            self.state = ModelVector.from_vector(self.circuit, np.array(prepared.slot("new_state")))
         self.steps.append(prepared)
         return prepared
 
@@ -101,23 +98,4 @@ def prove_step(step: PreparedStep, prover: Prover | None = None, context: bytes 
 
     Raises :class:`ProverKilled` (retryable) if the prover died.
     """
-    parts = [prove_part(step, i, prover, context) for i in range(len(step.circuit.parts))]
-    return Proof.joined(step.circuit, parts)
-
-
-def prove_part(
-    step: PreparedStep, index: int, prover: Prover | None = None, context: bytes = NO_CONTEXT
-) -> Proof:
-    """Prove segment ``index`` of a step, alone: in any order, on any machine; number 0 of 1 is the step."""
-    part = step.circuit.parts[index]
-    names = [s.name for s in part.program.slots]
-    committed = [step.commitment(name) for name in names]
-    late = late_vectors(part.program, committed, context)
-    vectors = [step.slot(name) for name in names]
-    run = (prover or CpuProver()).prove(part.folder, part.srs.path, [*vectors, *late])
-    proof = Proof.of(part, run, context)
-    # A proof that commits to something else would be refused by the hub after gas was paid for it.
-    for name, ours, found in zip(names, committed, proof.commitments, strict=False):
-        if found != ours:
-            raise InvalidProof(f"the proof commits to another {name} vector than that of the step taken")
-    return proof
+    return prove_prepared(step, prover, context)

@@ -65,8 +65,8 @@ class ModelVector:
 
     @classmethod
     def from_floats(cls, circuit: Circuit, theta: Floats) -> ModelVector:
-        """Quantise a flat parameter vector (D,) for a training circuit; the salt is drawn at random."""
-        numbers = training_spec(circuit).numbers
+        """Quantise a flat parameter vector (D,) for a circuit of a model; the salt is drawn at random."""
+        numbers = circuit.numbers
         length = circuit.manifest.slot("model").length
         salts = salt_length(numbers.table)
         limit = 2.0 ** (numbers.model - 1 - numbers.weights)
@@ -76,7 +76,7 @@ class ModelVector:
     @classmethod
     def from_vector(cls, circuit: Circuit, vector: IntArray) -> ModelVector:
         """Split a committed vector (D + S,) into parameters and salt."""
-        numbers = training_spec(circuit).numbers
+        numbers = circuit.numbers
         salts = salt_length(numbers.table)
         length = circuit.manifest.slot("model").length
         vector = np.asarray(vector, dtype=np.int64)
@@ -85,6 +85,14 @@ class ModelVector:
                 f"the model vector has shape {vector.shape}, {circuit.name!r} takes ({length},)"
             )
         return cls(vector[:-salts], vector[-salts:], numbers.weights)
+
+    @classmethod
+    def zeros(cls, circuit: Circuit) -> ModelVector:
+        """Return zeros with a salt of zeros: where an optimiser's state starts, as anyone can see."""
+        numbers, length = circuit.numbers, circuit.manifest.slot("model").length
+        salts = salt_length(numbers.table)
+        zeros = np.zeros(length, dtype=np.int64)
+        return cls(zeros[:-salts], zeros[-salts:], numbers.weights)
 
     @property
     def vector(self) -> IntArray:

@@ -26,7 +26,9 @@ def inference_program(graph: onnx.GraphProto, numbers: Numbers) -> Program:
     of an activation.
     """
     p, ctx, model, batch, answer = _forward(graph, numbers, {})
-    rounded = at_scale(ctx, answer, numbers.activations, numbers.range, "answer")
+    # In the order of the samples, not part by part.
+    whole = ctx.materialise(answer) if isinstance(answer, Joined) else answer
+    rounded = at_scale(ctx, whole, numbers.activations, numbers.range, "answer")
     return _closed(p, numbers, model, batch, "answer", rounded)
 
 
