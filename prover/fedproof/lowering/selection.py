@@ -65,7 +65,8 @@ def _rows(p: Program, h: Node, label: str) -> None:
 def maximum(p: Program, x: Node, bits: int, label: str) -> tuple[Node, Node]:
     """``(y, h)`` for x (R, n): the maximum (R, 1) of each row, and one-hot (R, n) its first place.
 
-    Differences in a row must be below 2**bits, rounded up to whole lookups; x must hold integers. The prover
+    Differences in a row must be below 2**bits, rounded up to whole lookups; x must hold integers, or the
+    maxima be proven to: x[i] is y minus whole numbers. The prover
     supplies h; each row of it is one-hot, y = sum h*x is what it points at, and
 
         y - x[i] - [i comes before the place of h] >= 0    for all i,

@@ -77,18 +77,38 @@ class Pairing(Contractions):
         return Geometric(v.stride, stop - start), factor
 
     def scattered(self, v: Vector, places: tuple[int, ...], n: int) -> Dense:
-        """Return the vector of length n with ``v[i]`` added up at ``places[i]``."""
-        layers: list[list[int]] = []
-        count = [0] * n
+        """Return the vector of length n with ``v[i]`` added up at ``places[i]``.
+
+        A layer of n sums for every further element of a place, up to a depth beyond which a place is
+        cheaper added up by itself: that of a zero which pads everything, say.
+        """
+        members: list[list[int]] = [[] for _ in range(n)]
         for i, p in enumerate(places):
-            if count[p] == len(layers):
-                layers.append([len(places)] * n)
-            layers[count[p]][p] = i
-            count[p] += 1
+            members[p].append(i)
+        depths = sorted({max(len(m), 1) for m in members})
+        depth = min(depths, key=lambda d: (d - 1) * n + sum(len(m) for m in members if len(m) > d))
         padded = self.joined([self.vector(v), self.zero()], len(places) + 1)
-        name = self.take(padded, np.array(layers[0]))
+        layers = [
+            self.take(padded, np.array([m[k] if k < len(m) <= depth else len(places) for m in members]))
+            for k in range(depth)
+        ]
+        name = layers[0]
         for layer in layers[1:]:
-            name = self.op("Add", [name, self.take(padded, np.array(layer))], self.fresh("scattered"))
+            name = self.op("Add", [name, layer], self.fresh("scattered"))
+        heavy = [p for p, m in enumerate(members) if len(m) > depth]
+        if heavy:
+            totals = [
+                self.op(
+                    "ReduceSum",
+                    [self.take(padded, np.array(members[p])), self.indices([0])],
+                    self.fresh("heavy"),
+                    keepdims=1,
+                )
+                for p in heavy
+            ]
+            at = np.arange(n)
+            at[heavy] = n + np.arange(len(heavy))
+            name = self.take(self.joined([name, *totals], n + len(heavy)), at)
         return Dense(name, n)
 
     def outer(self, vectors: list[Vector]) -> Dense:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 
 from fedproof.lowering.context import Context, UnsupportedOp, Value, attributes, lowers
+from fedproof.lowering.gadgets import signed
 from fedproof.lowering.selection import maximum, one_hot
 
 
@@ -15,14 +16,19 @@ from fedproof.lowering.selection import maximum, one_hot
 def max_last(ctx: Context, node: onnx.NodeProto) -> tuple[Value, ...]:
     """``(values (...), onehot (..., n))`` of x (..., n): maxima of rows, and their first places."""
     p, numbers, label = ctx.program, ctx.numbers, node.output[0]
-    x = ctx.narrow(ctx.tensor(node, 0), f"{label} argument")
+    x = ctx.tensor(node, 0)
     *lead, n = x.shape
+    # A range check of each row's maximum proves all of the row: the others are it minus what is looked up.
+    x = ctx.narrow(x, f"{label} argument", ranged=n < 3)
     if n == 1:
         return p.reshape(x, tuple(lead)), p.const(np.ones(x.shape, dtype=np.int64), 0)
     bits = (2 * x.bound - 1).bit_length()
     if not ctx.is_leaf(x):
         bits = min(bits, max(numbers.range, numbers.table))
     values, places = maximum(p, p.reshape(x, (prod(lead), n)), bits, label)
+    if n >= 3 and not ctx.is_leaf(x):
+        signed(p, values, numbers.range, f"{label} range")
+        ctx.proven(x)
     return (p.reshape(values, tuple(lead)), p.reshape(places, x.shape))[: len(node.output)]
 
 
