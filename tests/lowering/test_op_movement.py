@@ -27,6 +27,11 @@ CASES = {
         [node("Concat", ["x", "z"], "j", axis=-1), node("Gather", ["j", "i"], axis=-1)],
         {"z": np.zeros((2, 3, 1), np.float32), "i": ints(4, 0, 4, 3, 1)},
     ),
+    "one place many times": (
+        [node("Gather", ["x", "i"], axis=2)],
+        {"i": ints(*[2] * 19, 0, 1, 0, 1, *[2] * 4)},
+    ),
+    "two places many times": ([node("Gather", ["x", "i"], axis=2)], {"i": ints(*[3, 1] * 12)}),
     "join with constants": (
         [node("Concat", ["c", "x", "c"], axis=1)],
         {"c": np.linspace(-1, 1, 8, dtype=np.float32).reshape(2, 1, 4).round(1) * 0 + 0.25},
