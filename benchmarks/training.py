@@ -1,7 +1,7 @@
 """Does training in a circuit's integers train? ``python -m benchmarks.training [CIRCUIT ...]``.
 
 Each circuit's model is trained twice on the same batches of digits in the same order: in the integers of its
-circuit, step by step as a trainer would take them (evaluated, not proven), and in float64. Losses and held-out
+Each model is trained twice on the same batches of digits in the same order: in the integers of its
 accuracy after every epoch go to build/bench/training.json and, side by side, to build/bench/training.html.
 """
 

@@ -94,8 +94,8 @@ def rescale(p: Program, x: Node, q: int, bits: int, label: str, *, ranged: bool 
         return exact
     w = p.table_bits
     proven = limbs(bits, w) * w
-    # What a rectifier or a maximum proves later is bounded by its own check, which has no sign bit. (That of a
-    # maximum lets a prover reach 1.5 times as far: nothing beside the 190 bits between int64 and the field.)
+    # What a rectifier or a maximum proves later is bounded by its own check, which has no sign bit.
+    # (A maximum's reaches 1.5 times as far: nothing beside the 190 bits between int64 and the field.)
     bound = 2 ** (proven - 1 if ranged else proven)
     d = p.hint("div_round", x, x.shape, x.scale - q, bound, label, q=q)
     n = limbs(q, w)

@@ -105,7 +105,7 @@ def inverse_root(p: Program, x: Node, q: int, label: str) -> Node:
     x = commit(p, x, f"{label} argument")
     y = p.hint("inverse_root", x, x.shape, (q - x.scale) // 2, 2 ** -(-q // 2), label, q=q)
     signed(p, y, -(-q // 2) + 2, label)
-    # The claims below keep y**2 x at 2**q: their limbs are of few bits, and nothing wraps around in the field.
+    # The claims below keep y**2 x at 2**q: their limbs are of few bits, nothing wraps around in the field.
     yx = p.mul(y, x, 2**q)
     square = p.mul(y, yx, 2**q)
     nonnegative(p, p.sub(_uniform(p, square, 2**q), square), q + 1, f"{label} below")
