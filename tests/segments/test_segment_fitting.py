@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 from segmented_project import segmented_project
+from typer.testing import CliRunner
 
 from fedproof.circuits.cost_model import Prediction, Size
 from fedproof.circuits.fitting import MARGIN, fit, fit_declaration, parse_bytes
 from fedproof.circuits.program import build_program, float_graph
 from fedproof.circuits.spec import TrainingSpec, load_spec
+from fedproof.circuits.store import CircuitStore
+from fedproof.cli.commands.circuits import app
 from fedproof.errors import CallerError
 from fedproof.lowering import Program
 from fedproof.project import Project
@@ -78,6 +81,21 @@ def test_the_declaration_is_written_and_averages_follow(tmp_path: Path, monkeypa
     assert load_spec("whole-average", project.circuits).plonk.logrows == 8
     with pytest.raises(CallerError, match="cannot be cut"):
         fit_declaration("whole-average", project, 10**9)
+
+
+def test_the_command_writes_what_fits_before_it_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def compiled(store: CircuitStore, name: str, **_: object) -> None:
+        raise CallerError(f"compiled {load_spec(name, store.project.circuits).plonk.segments} segments")
+
+    monkeypatch.setattr("fedproof.circuits.fitting.CostModel", BytesOfCells)
+    monkeypatch.setattr(CircuitStore, "get", compiled)
+    monkeypatch.chdir(segmented_project(tmp_path).root)
+    run = CliRunner().invoke(app, ["compile", "whole", "--memory", "51KiB"])
+    plonk = load_spec("whole", tmp_path / "circuits").plonk
+    assert plonk.segments > 1
+    assert f"whole: {plonk.segments} segment(s) of 2^9 rows, 1 column(s)" in run.output
+    assert "written: whole.toml" in run.output
+    assert str(run.exception).startswith(f"compiled {plonk.segments} segments")
 
 
 @pytest.mark.parametrize(
