@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fedproof.lowering.exact import exact_matmul
 from fedproof.lowering.ir import IntArray, Node, Taps
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def convolve(node: Node, x: IntArray, w: IntArray) -> IntArray:
     padded = np.concatenate([x.reshape(n, c, -1), np.zeros((n, c, 1), dtype=np.int64)], axis=2)
     windows = padded[:, :, at].reshape(n, groups, c // groups * at.shape[0], at.shape[1])
     kernels = w.reshape(1, groups, o // groups, -1)
-    return np.asarray((kernels @ windows).reshape(node.shape))
+    return np.asarray((exact_matmul(kernels, windows)).reshape(node.shape))
 
 
 def emit_convolution(e: Emitter, node: Node, x: str, w: str) -> str:
