@@ -44,16 +44,15 @@ GRID = [
     ("training", 13, 2, "digits-linear", 16),
     ("training", 13, 3, "digits-linear", 32),
     ("training", 13, 4, "digits-mlp", 16),
+    ("average", 13, 2, "digits-linear", 1),
+    ("average", 13, 3, "digits-mlp", 1),
+    ("average", 14, 1, "digits-linear", 1),
     ("training", 14, 1, "digits-mlp", 8),
     ("training", 14, 2, "digits-mlp", 16),
     ("training", 14, 3, "digits-linear", 64),
     ("training", 15, 1, "digits-mlp", 16),
     ("training", 15, 2, "digits-cnn", 4),
     ("training", 15, 3, "digits-cnn", 4),
-    ("average", 12, 1, "digits-linear", 1),
-    ("average", 12, 3, "digits-linear", 1),
-    ("average", 13, 2, "digits-mlp", 1),
-    ("average", 14, 3, "digits-mlp", 1),
 ]
 #: Arguments: a circuit's folder, the SRS, a scratch folder with input.json.
 PROVE = """

@@ -83,6 +83,10 @@ QUANTITIES: dict[str, Features] = {
 }
 
 
+#: Quantities that no feature lowers.
+GROWING = frozenset({"prove_cpu_s", "peak_bytes", "pk_bytes"})
+
+
 @dataclass(frozen=True)
 class Prediction:
     """Seconds on the measuring machine, bytes, gas. ``prove_s`` is for one with nothing else to do."""
@@ -137,9 +141,16 @@ class CostModel:
     def _fit(self, name: str, features: Features) -> Fit:
         rows = np.array([features(Size.of(m)) for m in self.measurements], dtype=np.float64)
         values = np.array([getattr(m, name) for m in self.measurements], dtype=np.float64)
-        # Columns of equal length, or the smallest is lost to rounding.
         relative = rows / values[:, None]
+        # Features of equal length, or the smallest is lost to rounding.
         norms = np.linalg.norm(relative, axis=0) + 1e-300
-        found, *_ = np.linalg.lstsq(relative / norms, np.ones(len(values)), rcond=None)
+        kept, found = list(range(rows.shape[1])), np.zeros(rows.shape[1])
+        while True:
+            found[:] = 0
+            found[kept], *_ = np.linalg.lstsq((relative / norms)[:, kept], np.ones(len(values)), rcond=None)
+            # Nothing makes a proof faster or smaller by being there: such a coefficient is noise.
+            if name not in GROWING or found.min() >= 0:
+                break
+            kept.remove(int(found.argmin()))
         off = relative @ (found / norms) - 1
         return Fit(found / norms, float(np.sqrt(np.mean(off**2))), float(np.abs(off).max()))
