@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import erf, exp, pi, prod, sqrt, tanh
+from math import erf, exp, log, pi, prod, sqrt, tanh
 
 import numpy as np
 import onnx
@@ -70,6 +70,10 @@ FUNCTIONS: dict[str, Callable[[float], float]] = {
 }
 
 
+#: Functions of positive numbers, and the first integer in the domain of each.
+POSITIVE: dict[str, tuple[Callable[[float], float], int]] = {"log": (log, 1), "sqrt": (sqrt, 0)}
+
+
 def tabulate(
     name: str, f: Callable[[float], float], first: int, n: int, scale: int, out: int
 ) -> FunctionTable:
@@ -83,14 +87,15 @@ def _table(ctx: Context, node: onnx.NodeProto) -> Value:
     name = node.op_type.removeprefix("Table_")
     numbers = ctx.numbers
     x = ctx.narrow_to(ctx.tensor(node, 0), numbers.function_input, f"{node.output[0]} argument", ranged=False)
-    half = 2 ** (numbers.functions - 1)
-    table = tabulate(name, FUNCTIONS[name], -half, 2 * half, x.scale, numbers.activations)
+    n = 2**numbers.functions
+    f, first = POSITIVE[name] if name in POSITIVE else (FUNCTIONS[name], -n // 2)
+    table = tabulate(name, f, first, n, x.scale, numbers.activations)
     # Being in the domain of the table says that x is a small integer.
     ctx.proven(x)
     return ctx.program.function(x, table, numbers.activations)
 
 
-for _name in FUNCTIONS:
+for _name in (*FUNCTIONS, *POSITIVE):
     lowers(f"fedproof::Table_{_name}")(_table)
 
 
