@@ -52,13 +52,15 @@ def test_what_was_compiled(compiled):
         ("batch", 1),
         ("step", 0),
         ("advice", 1),
+        ("late", 0),
     ]
     assert manifest.slot("model").length == 3 + 19
     assert manifest.instances == (circuit.program.lookups,)
     assert manifest.development
     assert manifest.run_args["lookup_range"] == "(1, 128)"
     assert set(manifest.artefacts) >= {layout.PK, layout.VK, layout.SETTINGS, "float.onnx", "verifier.sol"}
-    assert compiled.get("tiny-average").program.lookups == 2 * 22
+    # An element of the remainder takes one, an element of an average of two steps takes two.
+    assert compiled.get("tiny-average").program.lookups == 3 * 22
     assert circuit.committer.logrows == 9
 
 

@@ -13,9 +13,10 @@ from fedproof.circuits.store import Circuit, CircuitStore
 from fedproof.commitments import NO_CONTEXT
 from fedproof.errors import CallerError, InvalidProof
 from fedproof.provers import CpuProver
+from fedproof.rounds.prepared import prove_part
 from fedproof.rounds.proof import Proof, check_proof
 from fedproof.rounds.session import TrainerRound, TrainerSession
-from fedproof.rounds.trainer import PreparedStep, Trainer, prove_part
+from fedproof.rounds.trainer import PreparedStep, Trainer
 from fedproof.rounds.vectors import ModelVector
 
 pytestmark = pytest.mark.prove

@@ -24,7 +24,7 @@ from fedproof.chain.verifier_specs import SegmentedSpec
 from fedproof.circuits.store import Circuit
 from fedproof.errors import InvalidProof
 from fedproof.rounds.audit import adapter_differences
-from fedproof.rounds.trainer import prove_part
+from fedproof.rounds.prepared import prove_part
 
 pytestmark = pytest.mark.e2e
 

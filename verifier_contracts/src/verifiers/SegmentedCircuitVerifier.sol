@@ -80,6 +80,8 @@ contract SegmentedCircuitVerifier is ICircuitVerifier {
             if (length > type(uint32).max || vkaWords_[i] > type(uint32).max) {
                 revert InvalidSegments("too long", i);
             }
+            // Casting to 'uint32' is safe: both were compared with its largest value.
+            // forge-lint: disable-next-line(unsafe-typecast)
             _segments.push(Segment(verifier, uint32(length), uint32(vkaWords_[i])));
             bytes_ += length;
             words += vkaWords_[i];
