@@ -21,8 +21,9 @@ PER_ROW = ("prove_s", "prove_cpu_s", "setup_s", "pk_bytes", "peak_rss", "setup_p
 PER_CIRCUIT = ("proof_bytes", "verifier_bytes", "verify_gas")
 #: Runs that a slope takes; with fewer, or all of the same number of arguments, there is only a mean.
 MIN_RUNS = 3
-#: Peak memory a row, measured at 2^15 and 2^17 rows without lookups: until a run of this machine says more.
-PEAK_A_ROW = 20_500
+#: Peak memory a row with up to three arguments, and of each beyond: 2^15 rows with two took 0.67 GB, 2^17
+#: with five 4.3 GB. Few runs may say less than they should of circuits with more arguments.
+PEAK_A_ROW, PEAK_AN_ARGUMENT, FREE_ARGUMENTS = 20_500, 8_000, 3
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,10 @@ class Fit:
         return made
 
     def peak(self, logrows: int, arguments: int) -> float:
-        """Most memory that setup or proof would take, in bytes."""
+        """Most memory that setup or proof would take, in bytes; rather too much than too little."""
         made = self.predict(logrows, arguments)
-        return float(max(made.get("peak_rss", PEAK_A_ROW << logrows), made.get("setup_peak_rss", 0)))
+        known = PEAK_A_ROW + PEAK_AN_ARGUMENT * max(0, arguments - FREE_ARGUMENTS)
+        return float(max(made.get("peak_rss", 0), made.get("setup_peak_rss", 0), known << logrows))
 
 
 def fit(sides: Sequence[Side]) -> Fit:
