@@ -16,18 +16,31 @@ from fedproof.errors import CallerError
 if TYPE_CHECKING:
     from fedproof.circuits.store import Circuit
     from fedproof.lowering.ir import IntArray
-    from fedproof.rounds import ModelVector
+    from fedproof.rounds import ModelVector, Samples
 
 _INT64 = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True)
 class StepInput:
-    """What a training step takes: the model, and a batch ``x`` (B, *sample), ``y`` (B, *target)."""
+    """What a training step takes: the model, and a batch ``x`` (B, *sample), ``y`` (B, *target).
+
+    ``mask`` (B, K) where elements are dropped, ``state`` where an optimiser goes on from one.
+    """
 
     model: ModelVector
     x: Any
     y: Any
+    mask: Any = None
+    state: ModelVector | None = None
+
+
+@dataclass(frozen=True)
+class AnswerInput:
+    """What an inference or an evaluation takes: the model, and a batch, with labels for an evaluation."""
+
+    model: ModelVector
+    samples: Samples
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,50 @@ def read_step(path: Path, circuit: Circuit) -> StepInput:
     """
     from fedproof.rounds import ModelVector  # noqa: PLC0415 - onnx is slow to import
 
+    model, data = _model(path, circuit)
+    more = [name for name in ("mask", "state") if name in data]
+    _only(data, ("x", "y", *more), str(path), all_of=True)
+    state = data.get("state")
+    if isinstance(state, dict):
+        _only(state, ("vector",), "state", all_of=True)
+        state = state["vector"]
+    if state is not None:
+        state = ModelVector.from_vector(circuit, integers("state.vector", state))
+    return StepInput(model, data["x"], data["y"], data.get("mask"), state)
+
+
+def read_answer(path: Path, circuit: Circuit) -> AnswerInput:
+    """Read what an inference takes, ``model`` and ``x``, or an evaluation, which takes ``labels`` as well.
+
+    ``salt``, as hexadecimal numbers, is that of a batch which was committed to before. Raises as
+    :func:`read_step`.
+    """
+    from fedproof.rounds import Samples  # noqa: PLC0415
+
+    model, data = _model(path, circuit)
+    labels = ["labels"] if circuit.manifest.has("count") else []
+    salted = ["salt"] if "salt" in data else []
+    _only(data, ("x", *labels, *salted), str(path), all_of=True)
+    salt = _salt(data["salt"], circuit.manifest.slot("batch").salt) if salted else ()
+    return AnswerInput(model, Samples.from_floats(circuit, data["x"], data.get("labels"), salt=salt))
+
+
+def _salt(values: object, length: int) -> tuple[int, ...]:
+    from fedproof.commitments import SCALAR_MODULUS  # noqa: PLC0415 - only needed here
+
+    try:
+        salt = tuple(int(str(v), 16) for v in values)  # type: ignore[attr-defined]
+    except (TypeError, ValueError) as error:
+        raise CallerError(f"salt is not a list of hexadecimal numbers: {error}") from error
+    if len(salt) != length or not all(0 <= s < SCALAR_MODULUS for s in salt):
+        raise CallerError(f"salt must be {length} hexadecimal field element(s)")
+    return salt
+
+
+def _model(path: Path, circuit: Circuit) -> tuple[ModelVector, dict[str, Any]]:
+    """Read the model of an input file; return it, and what else the file holds."""
+    from fedproof.rounds import ModelVector  # noqa: PLC0415 - onnx is slow to import
+
     data = _read(path)
     model = data.get("model")
     if isinstance(model, dict):
@@ -57,12 +114,10 @@ def read_step(path: Path, circuit: Circuit) -> StepInput:
             f"{path} has {'both model and vector' if given else 'no model'}",
             hint='give "model": [real numbers], or "model": {"vector": [integers with the salt]}',
         )
-    _only(data, (given[0], "x", "y"), str(path), all_of=True)
+    rest = {name: value for name, value in data.items() if name != given[0]}
     if given[0] == "vector":
-        vector = ModelVector.from_vector(circuit, integers("model.vector", data["vector"]))
-    else:
-        vector = ModelVector.from_floats(circuit, data["model"])
-    return StepInput(vector, data["x"], data["y"])
+        return ModelVector.from_vector(circuit, integers("model.vector", data["vector"])), rest
+    return ModelVector.from_floats(circuit, data["model"]), rest
 
 
 def read_average(path: Path, circuit: Circuit) -> AverageInput:

@@ -28,11 +28,11 @@ def prove(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the proof goes.")],
     step: Annotated[
         Path | None,
-        typer.Option("--step", help="Where the private result goes: the step and the next model."),
+        typer.Option("--step", help="Where the private result goes: step and next model; answer."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Prove one training step or one average. Offline; the circuit is compiled first if need be.
+    """Prove a step, an average, an answer or a count of right ones. Offline; compiled first if need be.
 
     Input of a training step:
 
@@ -41,11 +41,19 @@ def prove(
 
     A vector is what --step and a round give: a proof links to the one before it only through the same
     vector. An .npz file may hold the same as arrays, with `vector` beside `x` and `y` in place of `model`.
+    A model with dropout takes "mask": [[0 or 1]], and with momentum a step goes on from
+    "state": {"vector": [integers]}, the `next_state` of the one before; without, from zeros.
 
     Input of an average, where weights sum to 2^t:
 
         {"updates": [[integers], ...], "samples": [...]}
         {"updates": [[integers], ...], "weights": [...]}
+
+    Input of an inference, and of an evaluation, where a label is a class or one-hot. "salt" is that of a
+    batch which was committed to before; --step has the one used:
+
+        {"model": [real numbers], "x": [[...]]}
+        {"model": [real numbers], "x": [[...]], "labels": [classes]}
 
     Example:
 
@@ -62,7 +70,8 @@ def prove(
         )
     circuit = compiled(name, out)
     kind = circuit.manifest.spec.kind
-    proof, result = (_average if kind == "average" else _training)(circuit, input_, out)
+    by_kind = {"average": _average, "inference": _inference, "evaluation": _evaluation}
+    proof, result = by_kind.get(kind, _training)(circuit, input_, out)
     if step:
         _write_private(step, {"circuit": name, "key": circuit.manifest.key, **result})
     proof.save(output)
@@ -79,10 +88,12 @@ def prove(
         "peak_bytes": proof.peak_bytes,
         "commitments": _points(circuit, proof.commitments),
     }
-    out.result(
-        document,
-        f"proved {name} in {proof.witness_s + proof.prove_s:.1f} s: {output} ({len(proof.raw):,} bytes)",
-    )
+    seconds = proof.witness_s + proof.prove_s
+    told = f"proved {name} in {seconds:.1f} s: {output} ({len(proof.raw):,} bytes)"
+    if kind == "evaluation":
+        document |= {"count": result["count"], "samples": result["samples"]}
+        told += f", {result['count']} of {result['samples']} right"
+    out.result(document, told)
 
 
 def verify(
@@ -96,23 +107,30 @@ def verify(
 
         fedproof verify digits-linear proof.json && echo good
     """
-    from fedproof.rounds import Proof, check_proof  # noqa: PLC0415 - ezkl and onnx are slow to import
+    from fedproof.circuits import EvaluationSpec  # noqa: PLC0415
+    from fedproof.rounds import Proof, check_proof, read_count  # noqa: PLC0415 - ezkl and onnx are slow to import
 
     out = Output(json=json)
     proof = Proof.load(file)
     circuit = compiled(name, out)
     with out.working(f"verifying {file.name}"):
         commitments = check_proof(circuit, proof)
+        spec = circuit.manifest.spec
+        count = read_count(circuit, commitments) if isinstance(spec, EvaluationSpec) else None
     if circuit.manifest.development:
         out.warn(_DEVELOPMENT)
-    document = {
+    document: dict[str, Any] = {
         "valid": True,
         "circuit": name,
         "key": circuit.manifest.key,
         "development": circuit.manifest.development,
         "commitments": _points(circuit, commitments),
     }
-    out.result(document, f"valid: {file} is a proof of {name} (key {circuit.manifest.key[:12]})")
+    told = f"valid: {file} is a proof of {name} (key {circuit.manifest.key[:12]})"
+    if isinstance(spec, EvaluationSpec):
+        document |= {"count": count, "samples": spec.batch}
+        told += f": {count} of {spec.batch} right"
+    out.result(document, told)
 
 
 def _training(circuit: Circuit, file: Path, out: Output) -> tuple[Proof, dict[str, Any]]:
@@ -121,11 +139,40 @@ def _training(circuit: Circuit, file: Path, out: Output) -> tuple[Proof, dict[st
 
     given = read_step(file, circuit)
     trainer = Trainer(circuit, given.model)
-    prepared = trainer.step(given.x, given.y)
+    if given.state is not None:
+        trainer.restart(given.model, given.state)
+    prepared = trainer.step(given.x, given.y, given.mask)
     with out.working(f"proving {circuit.name}"):
         proof = trainer.prove(prepared)
     vectors = {"model": given.model.vector, "step": prepared.vector, "next": trainer.model.vector}
+    if trainer.state is not None:
+        vectors["next_state"] = trainer.state.vector
     return proof, {key: vector.tolist() for key, vector in vectors.items()}
+
+
+def _inference(circuit: Circuit, file: Path, out: Output) -> tuple[Proof, dict[str, Any]]:
+    from fedproof.cli.inputs import read_answer  # noqa: PLC0415
+    from fedproof.rounds import prove_inference  # noqa: PLC0415
+
+    given = read_answer(file, circuit)
+    with out.working(f"proving {circuit.name}"):
+        answer, proof = prove_inference(circuit, given.model, given.samples)
+    return proof, {
+        "answer": answer.floats.tolist(),
+        "integers": answer.integers.tolist(),
+        "salt": [hex(s) for s in given.samples.salt],
+    }
+
+
+def _evaluation(circuit: Circuit, file: Path, out: Output) -> tuple[Proof, dict[str, Any]]:
+    from fedproof.cli.inputs import read_answer  # noqa: PLC0415
+    from fedproof.rounds import prove_evaluation  # noqa: PLC0415
+
+    given = read_answer(file, circuit)
+    with out.working(f"proving {circuit.name}"):
+        count, proof = prove_evaluation(circuit, given.model, given.samples)
+    salt = [hex(s) for s in given.samples.salt]
+    return proof, {"count": count, "samples": len(given.samples.x), "salt": salt}
 
 
 def _average(circuit: Circuit, file: Path, out: Output) -> tuple[Proof, dict[str, Any]]:
