@@ -58,8 +58,10 @@ def _larger(s: Size) -> float:
 
 
 def _work(s: Size) -> Sequence[float]:
-    """Fixed; by row, also where the domain is larger; by row and column; by cell."""
-    return 1, s.rows, s.rows * _larger(s), s.rows * s.columns, s.cells
+    """Fixed; by row, also where the domain is larger; by row and column; by cell that holds a sum with a
+    challenge, which is a number of 254 bits: cells of small numbers are committed to for much less.
+    """
+    return 1, s.rows, s.rows * _larger(s), s.rows * s.columns, s.cells * s.challenged
 
 
 def _size(s: Size) -> Sequence[float]:
