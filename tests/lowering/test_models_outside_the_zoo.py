@@ -1,6 +1,6 @@
 """Modules that nobody tuned: their steps lower, come close to float, and the circuit accepts no other values.
 
-Each is made of layers listed in docs/circuits.md, in shapes and combinations that no circuit in circuits/ has.
+Each is made of layers listed in docs/circuits.md, in shapes and combinations that no circuit here has.
 All are lowered with the same widths.
 """
 
