@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from fedproof.circuits.store import Circuit
     from fedproof.errors import CallerError, FedproofError, InvalidProof, RetryableError, TerminalError
     from fedproof.rounds.aggregator import Aggregator, fold_weights
+    from fedproof.rounds.answer_checks import check_evaluation, check_inference
+    from fedproof.rounds.answers import prove_evaluation, prove_inference
     from fedproof.rounds.dataset import Batch, Dataset
+    from fedproof.rounds.linked import check_steps
     from fedproof.rounds.proof import Proof, check_proof
     from fedproof.rounds.published import PublishedModel, verify_model
     from fedproof.rounds.trainer import Trainer
@@ -36,9 +39,14 @@ __all__ = [
     "TerminalError",
     "Trainer",
     "__version__",
+    "check_evaluation",
+    "check_inference",
     "check_proof",
+    "check_steps",
     "fold_weights",
     "open_circuit",
+    "prove_evaluation",
+    "prove_inference",
     "verify_model",
 ]
 
@@ -56,8 +64,13 @@ _HOMES = {
     "RetryableError": "errors",
     "TerminalError": "errors",
     "Trainer": "rounds.trainer",
+    "check_evaluation": "rounds.answer_checks",
+    "check_inference": "rounds.answer_checks",
     "check_proof": "rounds.proof",
+    "check_steps": "rounds.linked",
     "fold_weights": "rounds.aggregator",
+    "prove_evaluation": "rounds.answers",
+    "prove_inference": "rounds.answers",
     "verify_model": "rounds.published",
 }
 
