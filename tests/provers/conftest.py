@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "circuits"))
 from tiny_project import tiny_project
 
 from fedproof.circuits.store import CircuitStore
-from fedproof.circuits.witness import sample_vectors
+from fedproof.circuits.witness import late_vectors, sample_vectors
+from fedproof.commitments import NO_CONTEXT
 from fedproof.provers import CpuProver
 
 
@@ -23,7 +24,10 @@ def circuit(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def slots(circuit):
-    return sample_vectors(circuit.program)
+    """What is committed to, and the late vector: the challenge."""
+    vectors = sample_vectors(circuit.program)
+    committed = [circuit.committer.full(v) for v in vectors]
+    return [*vectors, *late_vectors(circuit.program, committed, NO_CONTEXT)]
 
 
 @pytest.fixture(scope="session")

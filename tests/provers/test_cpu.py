@@ -30,15 +30,14 @@ def prover():
     return CpuProver()
 
 
-def verify(prover, circuit, proof, instances=None):
-    pinned = circuit.manifest.instances if instances is None else instances
-    return prover.verify(circuit.folder, circuit.srs.path, proof, pinned)
+def verify(prover, circuit, proof, instances):
+    return prover.verify(circuit.folder, circuit.srs.path, proof, instances)
 
 
 def test_a_proof_verifies_and_carries_the_commitments_of_its_slots(prover, circuit, slots, proven):
-    assert proven.instances == circuit.manifest.instances
+    assert proven.instances == (*circuit.manifest.instances, *slots[-1])
     assert len(proven.proof) == circuit.manifest.costs.proof_bytes
-    assert verify(prover, circuit, proven.proof)
+    assert verify(prover, circuit, proven.proof, proven.instances)
     assert proven.witness_s > 0
     assert proven.prove_s > 0
     assert proven.peak_bytes > 2**20
@@ -51,26 +50,29 @@ def test_a_proof_verifies_and_carries_the_commitments_of_its_slots(prover, circu
 def test_a_flipped_bit_is_rejected(prover, circuit, proven, place):
     forged = bytearray(proven.proof)
     forged[place] ^= 1
-    assert not verify(prover, circuit, bytes(forged))
+    assert not verify(prover, circuit, bytes(forged), proven.instances)
 
 
 @pytest.mark.parametrize("size", [0, 1, 64, -64, -1])
 def test_a_truncated_proof_is_rejected(prover, circuit, proven, size):
-    assert not verify(prover, circuit, proven.proof[:size])
+    assert not verify(prover, circuit, proven.proof[:size], proven.instances)
 
 
 def test_a_longer_proof_is_no_other_proof(prover, circuit, proven):
-    assert not verify(prover, circuit, proven.proof + b"\0" * 32)
+    assert not verify(prover, circuit, proven.proof + b"\0" * 32, proven.instances)
 
 
-@pytest.mark.parametrize("change", ["plus one", "zero", "none", "two", "plus r", "negative"])
-def test_another_public_instance_is_rejected(prover, circuit, proven, change):
-    (pinned,) = circuit.manifest.instances
-    instances = {
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("change", ["plus one", "zero", "none", "twice", "plus r", "negative"])
+def test_another_public_instance_is_rejected(prover, circuit, proven, change, place):
+    """The pinned one, or the challenge."""
+    instances = list(proven.instances)
+    pinned = instances[place]
+    instances[place : place + 1] = {
         "plus one": [pinned + 1],
         "zero": [0],
         "none": [],
-        "two": [pinned, pinned],
+        "twice": [pinned, pinned],
         "plus r": [pinned + SCALAR_MODULUS],
         "negative": [pinned - SCALAR_MODULUS],
     }[change]
@@ -83,7 +85,7 @@ def test_a_proof_of_another_circuit_is_rejected(prover, circuit, proven, tmp_pat
 
     root = circuit.folder.parents[2]
     average = CircuitStore(Project(root, root / "build")).get("tiny-average")
-    assert not verify(prover, average, proven.proof)
+    assert not verify(prover, average, proven.proof, proven.instances)
 
 
 @pytest.mark.parametrize("slot", ["batch", "step", "advice"])
@@ -128,7 +130,7 @@ def test_a_missing_file_is_no_rejected_witness(prover, circuit, slots, copy, fil
 def test_a_missing_file_is_no_invalid_proof(prover, circuit, proven, copy, file):
     (copy / file).unlink()
     with pytest.raises(TerminalError, match=f"{file} is not in"):
-        prover.verify(copy, circuit.srs.path, proven.proof, circuit.manifest.instances)
+        prover.verify(copy, circuit.srs.path, proven.proof, proven.instances)
 
 
 def test_a_missing_srs_is_said(prover, circuit, slots, proven, tmp_path):
@@ -153,7 +155,7 @@ def test_a_malformed_file_ends_in_an_error_of_the_package(prover, circuit, slots
 def test_a_malformed_key_does_not_verify_anything(prover, circuit, proven, copy, file):
     (copy / file).write_bytes(b"garbage")
     with contextlib.suppress(FedproofError):
-        assert not prover.verify(copy, circuit.srs.path, proven.proof, circuit.manifest.instances)
+        assert not prover.verify(copy, circuit.srs.path, proven.proof, proven.instances)
 
 
 def _kill_worker(found: list[int]) -> None:
@@ -189,7 +191,8 @@ def test_a_worker_killed_while_proving_leaves_the_caller_alive_and_nothing_behin
     assert not psutil.pid_exists(found[0])
     assert list(tmp_path.iterdir()) == []
     assert sorted(p.name for p in circuit.folder.iterdir()) == before
-    assert verify(prover, circuit, prover.prove(circuit.folder, circuit.srs.path, slots).proof)
+    again = prover.prove(circuit.folder, circuit.srs.path, slots)
+    assert verify(prover, circuit, again.proof, again.instances)
 
 
 def test_a_worker_that_hangs_is_killed(circuit, slots):
