@@ -63,7 +63,7 @@ def _cells(entry: Entry, name: str) -> list[str]:
         number(side["logrows"]),
         number(side["rows"]),
         f"≈ {proving[0]:,.0f} s" if about and proving else told(proving),
-        about + (f"{side['setup_s']:,.3g} s" if side.get("setup_s") else "–"),
+        about + _seconds(side.get("setup_s")),
         about + size(side.get("pk_bytes")),
         about + size(side.get("peak_rss")),
         about + number(side.get("proof_bytes"), " B"),
@@ -71,6 +71,12 @@ def _cells(entry: Entry, name: str) -> list[str]:
         about + number(side.get("verify_gas")),
         _error(side),
     ]
+
+
+def _seconds(value: float | None) -> str:
+    if not value:
+        return "–"
+    return f"{value:,.0f} s" if value >= 100 else f"{value:.3g} s"
 
 
 def _error(side: Side) -> str:
