@@ -39,5 +39,5 @@ def test_the_count_is_ezkls_in_any_number_of_columns(name: str, tmp_path: Path) 
         made = json.loads((tmp_path / "settings.json").read_text())
         found = counter.total(columns)
         # ezkl drops operations that are equal, and starts some operations on a new row.
-        assert found == pytest.approx(made["total_assignments"], rel=0.005)
-        assert found / columns == pytest.approx(made["num_rows"], rel=0.005)
+        assert found == pytest.approx(made["total_assignments"], rel=0.01)
+        assert found / columns == pytest.approx(made["num_rows"], rel=0.01)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from fedproof.circuits.measurements import Measurement, read_measurements
 
 #: Share of cells by which the analytic count may fall short of ezkl's (tests/circuits/test_cell_counts.py).
-MARGIN = 1.005
-#: Most columns before the constraints' degree doubles the domain.
+MARGIN = 1.01
+#: Most columns before keys and work jump.
 NARROW = 3
 #: Rows that are not for cells: blinding, and what ezkl keeps of the table's column.
 RESERVED_ROWS = 9
@@ -53,7 +53,7 @@ Features = Callable[[Size], Sequence[float]]
 
 
 def _larger(s: Size) -> float:
-    """From four columns on ezkl's constraints have a degree for which halo2 takes a domain twice as large."""
+    """From four columns on the key is twice as large, as if halo2 took an extended domain twice as large."""
     return float(s.columns > NARROW)
 
 

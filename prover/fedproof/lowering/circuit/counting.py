@@ -2,8 +2,8 @@
 
 ezkl 23.0.5 assigns one cell an element of an input, of the result of an elementwise operation or a lookup,
 and of what a sum or a matrix product runs over; a sum starts and ends with a row, so that what is left of its
-last row counts as well. Moves rewire cells. The total is its ``total_assignments``, up to a few operations
-that it finds to be equal (docs/circuit-costs.md).
+last row counts as well. Moves rewire cells. The total is its ``total_assignments``, to half a percent
+(docs/circuit-costs.md).
 """
 
 from __future__ import annotations
