@@ -189,7 +189,7 @@ def test_no_project(tmp_path: Path, fedproof: Command, monkeypatch: pytest.Monke
         ("columns = 2", "columns = 2\nrows = 3", ["tiny.toml: plonk.rows"]),
         ("logrows = 9", "logrows = 99", ["tiny.toml: plonk.logrows"]),
         ("batch = 2", "batch = 0", ["tiny.toml: batch"]),
-        ('kind = "training"', 'kind = "inference"', ["tiny.toml: kind"]),
+        ('kind = "training"', 'kind = "prophecy"', ["tiny.toml: kind"]),
         ("[plonk]", "[plonk", ["tiny.toml is not valid TOML"]),
         ("models/tiny.py:Tiny", "models/none.py:Tiny", ["models/none.py"]),
         ("models/tiny.py:Tiny", "models/tiny.py:Huge", ["Huge"]),
@@ -236,7 +236,7 @@ def test_a_wrong_declaration_does_not_hide_the_others(project: Path, fedproof: C
         (["round", "register", "tiny", "--deployment", "gone"], ["no deployment 'gone'"]),
         (["round", "register", "tiny", "--model", "../x"], ["'../x'"]),
         (["relay", "1"], ["none is registered"]),
-        (["demo"], ["models/digits.py"]),
+        (["demo"], ["no circuit 'digits-mlp'"]),
     ],
 )
 def test_what_is_not_there(
