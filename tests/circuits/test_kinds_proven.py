@@ -28,6 +28,7 @@ from fedproof.rounds import (
     read_count,
 )
 from fedproof.rounds.answers import count
+from fedproof.rounds.audit import check_registration
 from fedproof.rounds.prepared import Prepared, prove_prepared
 from fedproof.rounds.registration import model_config
 
@@ -201,6 +202,8 @@ def test_a_hub_takes_no_circuit_with_a_state(steps, monkeypatch):
     average = SimpleNamespace(name="an-average", manifest=SimpleNamespace(spec=spec))
     with pytest.raises(CallerError, match="optimiser's state, which the hub does not follow"):
         model_config(circuit, average, trainer.start, None, guardians=[], guardian_threshold=0)
+    with pytest.raises(CallerError, match="optimiser's state, which the hub does not follow"):
+        check_registration(SimpleNamespace(), b"", circuit, average)
 
 
 def test_a_mask_is_committed_with_the_batch(store):

@@ -13,6 +13,7 @@ from fedproof.chain.vka import vka_digest
 from fedproof.circuits import AverageSpec
 from fedproof.circuits.store import Circuit
 from fedproof.errors import CallerError, InvalidProof
+from fedproof.rounds.registration import refuse_state
 from fedproof.rounds.vectors import training_spec
 
 
@@ -45,8 +46,10 @@ def check_registration(hub: HubClient, model_id: bytes, training: Circuit, avera
 
     Commitments are recomputed, verifiers are generated and compiled again and compared with the code on the
     chain. Raises :class:`RegistrationMismatch` naming every difference. The genesis model is checked by
-    whoever holds its vector, with ``Committer.check_opening``.
+    whoever holds its vector, with ``Committer.check_opening``. Raises :class:`CallerError` for a circuit
+    with an optimiser's state.
     """
+    refuse_state(training)
     config = hub.model(model_id).config
     spec, numbers = average.manifest.spec, training_spec(training)
     if not isinstance(spec, AverageSpec):

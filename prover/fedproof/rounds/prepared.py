@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from fedproof.circuits.store import Circuit
@@ -35,13 +36,26 @@ class Prepared:
         return self._commitments[name]
 
 
-def prove_prepared(prepared: Prepared, prover: Prover | None = None, context: bytes = NO_CONTEXT) -> Proof:
-    """Prove what was computed, for ``context``.
+def prove_prepared(
+    prepared: Prepared, prover: Prover | None = None, context: bytes = NO_CONTEXT, at_once: int = 1
+) -> Proof:
+    """Prove what was computed, for ``context``; of a circuit in segments ``at_once`` segments at a time.
 
     Raises :class:`ProverKilled` (retryable) if the prover died.
     """
-    parts = [prove_part(prepared, i, prover, context) for i in range(len(prepared.circuit.parts))]
-    return Proof.joined(prepared.circuit, parts)
+
+    def prove(index: int) -> Proof:
+        return prove_part(prepared, index, prover, context)
+
+    numbers = range(len(prepared.circuit.parts))
+    if at_once == 1:
+        # Not in a thread: an interrupt ends the worker as well.
+        return Proof.joined(prepared.circuit, [prove(i) for i in numbers])
+    for part in prepared.circuit.parts:
+        _ = part.program  # made once, before threads want it
+    with ThreadPoolExecutor(at_once) as pool:
+        proofs = list(pool.map(prove, numbers))
+    return Proof.joined(prepared.circuit, proofs)
 
 
 def prove_part(

@@ -33,11 +33,7 @@ def model_config(
     spec = average.manifest.spec
     if not isinstance(spec, AverageSpec) or spec.of != training.name:
         raise CallerError(f"{average.name!r} is not the average of {training.name!r}")
-    if training.manifest.has("state"):
-        raise CallerError(
-            f"the steps of {training.name!r} carry an optimiser's state, which the hub does not follow",
-            hint="register a circuit without momentum; check steps with a state offline, with check_steps",
-        )
+    refuse_state(training)
     for circuit in (training, average):
         if circuit.name not in deployment.verifiers:
             known = ", ".join(sorted(deployment.verifiers)) or "none"
@@ -63,6 +59,15 @@ def model_config(
         finalize_period=period_s,
         bond=bond_wei,
     )
+
+
+def refuse_state(training: Circuit) -> None:
+    """Raise :class:`CallerError` for a circuit with an optimiser's state: a hub would take any state."""
+    if training.manifest.has("state"):
+        raise CallerError(
+            f"the steps of {training.name!r} carry an optimiser's state, which the hub does not follow",
+            hint="register a circuit without momentum; check steps with a state offline, with check_steps",
+        )
 
 
 def register_model(
