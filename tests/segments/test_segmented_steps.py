@@ -13,7 +13,7 @@ from fedproof.circuits.store import Circuit, CircuitStore
 from fedproof.commitments import NO_CONTEXT
 from fedproof.errors import CallerError, InvalidProof
 from fedproof.provers import CpuProver
-from fedproof.rounds.prepared import prove_part
+from fedproof.rounds.prepared import prove_part, prove_prepared
 from fedproof.rounds.proof import Proof, check_proof
 from fedproof.rounds.session import TrainerRound, TrainerSession
 from fedproof.rounds.trainer import PreparedStep, Trainer
@@ -64,10 +64,11 @@ def test_the_step_is_that_of_the_whole_circuit(store: CircuitStore, circuit: Cir
         assert steps[0].commitment("step") == steps[1].commitment("step")
 
 
-def test_segments_are_proven_in_any_order(circuit: Circuit):
+def test_segments_are_proven_in_any_order_and_at_once(circuit: Circuit):
     step = prepared(circuit, 5)
     made = {i: prove_part(step, i) for i in reversed(range(SEGMENTS))}
     check_proof(circuit, Proof.joined(circuit, [made[i] for i in range(SEGMENTS)]))
+    check_proof(circuit, prove_prepared(step, at_once=SEGMENTS))
 
 
 def test_a_proven_segment_is_kept(circuit: Circuit, tmp_path, honest: Taken, another: Taken, monkeypatch):
