@@ -59,9 +59,9 @@ def read_step(path: Path, circuit: Circuit) -> StepInput:
     """
     from fedproof.rounds import ModelVector  # noqa: PLC0415 - onnx is slow to import
 
-    model, data = _model(path, circuit)
+    model, field, data = _model(path, circuit)
     more = [name for name in ("mask", "state") if name in data]
-    _only(data, ("x", "y", *more), str(path), all_of=True)
+    _only(data, (field, "x", "y", *more), str(path), all_of=True)
     state = data.get("state")
     if isinstance(state, dict):
         _only(state, ("vector",), "state", all_of=True)
@@ -79,10 +79,10 @@ def read_answer(path: Path, circuit: Circuit) -> AnswerInput:
     """
     from fedproof.rounds import Samples  # noqa: PLC0415
 
-    model, data = _model(path, circuit)
+    model, field, data = _model(path, circuit)
     labels = ["labels"] if circuit.manifest.has("count") else []
     salted = ["salt"] if "salt" in data else []
-    _only(data, ("x", *labels, *salted), str(path), all_of=True)
+    _only(data, (field, "x", *labels, *salted), str(path), all_of=True)
     salt = _salt(data["salt"], circuit.manifest.slot("batch").salt) if salted else ()
     return AnswerInput(model, Samples.from_floats(circuit, data["x"], data.get("labels"), salt=salt))
 
@@ -99,8 +99,8 @@ def _salt(values: object, length: int) -> tuple[int, ...]:
     return salt
 
 
-def _model(path: Path, circuit: Circuit) -> tuple[ModelVector, dict[str, Any]]:
-    """Read the model of an input file; return it, and what else the file holds."""
+def _model(path: Path, circuit: Circuit) -> tuple[ModelVector, str, dict[str, Any]]:
+    """Read the model of an input file; return it, the field it was in, and all that the file holds."""
     from fedproof.rounds import ModelVector  # noqa: PLC0415 - onnx is slow to import
 
     data = _read(path)
@@ -114,10 +114,11 @@ def _model(path: Path, circuit: Circuit) -> tuple[ModelVector, dict[str, Any]]:
             f"{path} has {'both model and vector' if given else 'no model'}",
             hint='give "model": [real numbers], or "model": {"vector": [integers with the salt]}',
         )
-    rest = {name: value for name, value in data.items() if name != given[0]}
     if given[0] == "vector":
-        return ModelVector.from_vector(circuit, integers("model.vector", data["vector"])), rest
-    return ModelVector.from_floats(circuit, data["model"]), rest
+        vector = ModelVector.from_vector(circuit, integers("model.vector", data["vector"]))
+    else:
+        vector = ModelVector.from_floats(circuit, data["model"])
+    return vector, given[0], data
 
 
 def read_average(path: Path, circuit: Circuit) -> AverageInput:

@@ -195,8 +195,12 @@ def _write_private(path: Path, document: dict[str, Any]) -> None:
 
 
 def _points(circuit: Circuit, commitments: list[Commitment]) -> dict[str, list[list[str]]]:
+    from fedproof.circuits.witness import LATE  # noqa: PLC0415
+
     slots = [slot.name for slot in circuit.manifest.slots]
+    # The challenge is a hash of the others, which anyone computes: nothing that somebody committed to.
     return {
         name: [[hex(point.x), hex(point.y)] for point in commitment]
         for name, commitment in zip(slots, commitments, strict=True)
+        if name != LATE
     }
