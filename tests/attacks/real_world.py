@@ -140,11 +140,11 @@ class Evidence:
     @cached_property
     def with_delta_off_by_one(self) -> ProvenAverage:
         """Δ one unit higher in one coordinate, the remainder left where the circuit accepts it."""
-        remainder, delta = (list(slot) for slot in self.honest.average.slots)
+        remainder, delta, *advice = (list(slot) for slot in self.honest.average.slots)
         delta[100] += 1
         honest = self.honest.average
         return ProvenAverage(
-            self.aggregator, replace(honest, delta=np.array(delta), slots=[remainder, delta])
+            self.aggregator, replace(honest, delta=np.array(delta), slots=[remainder, delta, *advice])
         )
 
 

@@ -327,10 +327,10 @@ def test_a_commitment_that_is_not_of_the_vector_sent(submitted, real_world):
 
 
 def _sum_of(submitted, average: ProvenAverage) -> np.ndarray:
-    """S as an average proof implies it: 2^t·Δ + ρ - 2^(t-1)."""
+    """S as an average proof implies it: 2^t·Δ + ρ - 2^(t-1), the remainder committed being ρ + 1."""
     bits = submitted.evidence.aggregator.bits
-    remainder, delta = (np.array(slot) for slot in average.average.slots)
-    return (delta << bits) + remainder - (1 << (bits - 1))
+    remainder, delta = (np.array(slot) for slot in average.average.slots[:2])
+    return (delta << bits) + remainder - 1 - (1 << (bits - 1))
 
 
 @pytest.mark.parametrize(
@@ -367,18 +367,18 @@ def test_a_remainder_out_of_range(submitted, real_world, tmp_path):
     evidence = real_world.evidence
     average, bits = evidence.average, evidence.aggregator.bits
     honest = evidence.honest.average.slots
-    remainder, delta = (list(slot) for slot in honest)
+    remainder, delta, *advice = (list(slot) for slot in honest)
     delta[100] += 1
     remainder[100] -= 1 << bits
     assert remainder[100] < 0
     committer = average.committer
-    half = mul(committer.ones(len(delta)), 1 << (bits - 1))
+    half = mul(committer.ones(len(delta)), (1 << (bits - 1)) + 1)
     summed = add(submitted.hub.weighted_sum(submitted.model_id, submitted.number), half)
     assert committer.pure(remainder) == sub(summed, mul(committer.pure(delta), 1 << bits))
     # No prover of the circuit gives a proof (test_forged_advice.py), so the forger leaves the check out.
     weak, plonk = without(average.program, "check remainder"), average.manifest.spec.plonk
     forger = Forgery.of(weak, tmp_path / "forger", average.srs.path, plonk.logrows, plonk.columns)
-    made = forger.attempt([remainder, delta])
+    made = forger.attempt([remainder, delta, *advice])
     assert made.valid
     assert read_commitments(made.proof, (1, 1)) == [committer.full(remainder), committer.full(delta)]
     with refused("ProofRejected"):
@@ -402,9 +402,10 @@ def test_garbage_beyond_the_vector_of_delta_is_rolled_back(submitted, real_world
         plonk.columns,
         laid_out_as=longer,
     )
-    remainder, delta = evidence.honest.average.slots
-    slots = [[*remainder, -garbage << evidence.aggregator.bits], [*delta, garbage]]
-    made = forger.attempt([remainder, delta], slots)
+    remainder, delta, *advice = evidence.honest.average.slots
+    beyond = [-garbage << evidence.aggregator.bits, garbage, 0]
+    honest = [remainder, delta, *advice]
+    made = forger.attempt(honest, [[*slot, more] for slot, more in zip(honest, beyond, strict=True)])
     assert made.valid
     submitted.hub.finalize(submitted.model_id, submitted.number, made.proof)
     moved = evidence.genesis.plus(evidence.honest.average.delta).vector

@@ -60,12 +60,12 @@ def test_what_is_proven_is_the_division_that_the_hub_expects(
 
 
 def test_the_remainder_commits_to_what_the_hub_computes(aggregator: Aggregator) -> None:
-    # finalize's equation, on the curve: P(rho) = sum W P(u) + 2^(t-1) P(1) - 2^t P(delta)
+    # finalize's equation, on the curve: P(rho + 1) = sum W P(u) + (2^(t-1) + 1) P(1) - 2^t P(delta)
     committer = aggregator.circuit.committer
     updates, weights = updates_of(aggregator, 3), fold_weights([1, 2, 4], BITS)
     remainder, delta = (committer.pure(slot) for slot in aggregator.average(updates, weights).slots[:2])
     summed = weighted_sum([committer.pure(u) for u in updates], weights)
-    half = mul(committer.ones(aggregator.length), 2 ** (BITS - 1))
+    half = mul(committer.ones(aggregator.length), 2 ** (BITS - 1) + 1)
     assert remainder == sub(add(summed, half), mul(delta, 2**BITS))
 
 

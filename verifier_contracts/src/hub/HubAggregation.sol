@@ -50,15 +50,16 @@ abstract contract HubAggregation is HubStorage {
         if (column != columns) revert RemainderMismatch(column, expected[column], commitments[column]);
     }
 
-    /// @dev C(ρ), from P(ρ) = P(S) + 2^(t-1)·P(1) - 2^t·P(Δ).
+    /// @dev C(ρ + 1), from P(ρ + 1) = P(S) + (2^(t-1) + 1)·P(1) - 2^t·P(Δ): a circuit commits to the rows of its
+    /// lookup table, which start at one.
     function _remainder(ModelState storage model, RoundState storage state, Point[] memory delta)
         private
         view
         returns (Point[] memory)
     {
         uint256 bits = model.config.weightBits;
-        Point[] memory half = Vectors.scale(model.config.ones, 1 << (bits - 1));
-        Point[] memory rounded = _weightedSum(model, state).add(half);
+        Point[] memory shift = Vectors.scale(model.config.ones, (1 << (bits - 1)) + 1);
+        Point[] memory rounded = _weightedSum(model, state).add(shift);
         return rounded.sub(delta.scale(1 << bits)).shift(model.config.tail);
     }
 

@@ -259,7 +259,7 @@ abstract contract HubWorld is Test {
         for (uint256 i = 0; i < updates.length; ++i) {
             sum = addmod(sum, mulmod(updates[i], weights[i], R), R);
         }
-        uint256 remainder = addmod(sum, 1 << (BITS - 1), R);
+        uint256 remainder = addmod(sum, (1 << (BITS - 1)) + 1, R);
         remainder = addmod(remainder, R - mulmod(1 << BITS, delta, R), R);
         Point[] memory points = _join(_full(_vector(remainder)), _full(_vector(delta)));
         if (challenged) points = _join(points, _one(g(98)));

@@ -8,9 +8,10 @@ from fedproof.lowering.ir import Program
 def average_program(length: int, table: int, limbs: int) -> Program:
     """Exact division of a weighted sum by 2**table: committed remainder and quotient, any number of trainers.
 
-    The hub computes P(remainder) = P(S) + 2**(t-1) P(1) - 2**t P(delta) itself, t = ``table``, so the circuit
-    only checks 0 <= remainder < 2**t and that delta is a signed integer of ``limbs`` * t bits, over
-    ``length`` elements with the salt. No equation, hence no challenge: the low limb of delta is computed.
+    The hub computes P(remainder + 1) = P(S) + (2**(t-1) + 1) P(1) - 2**t P(delta) itself, t = ``table``: as
+    committed, the remainder is shifted to the rows of the lookup table, for nothing. So the circuit only
+    checks 0 <= remainder < 2**t and that delta is a signed integer of ``limbs`` * t bits, over ``length``
+    elements with the salt. No equation, hence no challenge: the low limb of delta is computed.
     """
     p = Program(table)
     remainder = p.input("remainder", (length,), 0, table + 1)
@@ -27,7 +28,7 @@ def average_program(length: int, table: int, limbs: int) -> Program:
         low = p.sub(low, p.times(limb, 2 ** (table * i)))
         high.append(limb)
     p.check(low, half, "delta range")
-    p.slot("remainder", [remainder], 0)
+    p.slot("remainder", [remainder], 0, shifted=True)
     p.slot("delta", [delta], 0)
     if high:
         p.slot("advice", high, 1, shifted=True)

@@ -8,7 +8,7 @@ from math import ceil
 import onnx
 
 from fedproof.lowering.context import Context, Joined
-from fedproof.lowering.gadgets import commit, rescale, signed
+from fedproof.lowering.gadgets import bit, commit, rescale, signed
 from fedproof.lowering.ir import Node, Program, Shape
 from fedproof.lowering.numbers import Numbers
 from fedproof.lowering.table import FIRST
@@ -48,11 +48,13 @@ def declare_data(p: Program, name: str, shape: Shape, scale: int) -> Node:
 
 
 def declare_mask(p: Program, shape: Shape) -> Node:
-    """Return a dropout mask, 1 to keep and 0 to drop. Being in the table is all that is asked of it.
+    """Return a dropout mask, 1 to keep and 0 to drop, and nothing else: other values would scale activations.
 
     The trainer chooses it and commits to it with the batch: the statement holds for the mask as committed.
     """
-    return declare_data(p, "mask", shape, 0)
+    mask = declare_data(p, "mask", shape, 0)
+    bit(p, mask, "mask")
+    return mask
 
 
 def at_scale(
