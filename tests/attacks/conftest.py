@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "chain"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lowering"))
 
 from chain_world import free_port
-from real_world import Evidence, Game, RealWorld
+from proven_evidence import Evidence
+from real_world import Game, RealWorld
 
 from fedproof.chain.circuit_verifiers import verifier_spec
 from fedproof.chain.deploy import deploy, open_chains
@@ -36,47 +37,36 @@ def real_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealWorld]:
         net.down()
 
 
-@pytest.fixture(scope="session")
-def stages(real_world: RealWorld) -> dict[str, Game]:
-    """The model four times, each at another stage of its first round."""
-    games = {name: real_world.register() for name in ("registered", "committed", "submitted", "finalized")}
-    games["committed"].commit_all()
-    games["submitted"].submit_all()
-    games["finalized"].submit_all()
-    games["finalized"].finalize(real_world.evidence.honest)
-    return games
-
-
 @pytest.fixture
-def undone(stages: dict[str, Game], real_world: RealWorld) -> Iterator[None]:
+def undone(real_world: RealWorld) -> Iterator[None]:
     """Put both chains back after the test."""
     with real_world.undone():
         yield
 
 
-def _copy(game: Game) -> Game:
-    return Game(game.world, game.model_id, game.number, dict(game.receipts))
+@pytest.fixture
+def registered(undone: None, real_world: RealWorld) -> Game:
+    """The model, the first on its hub; no round yet."""
+    return real_world.register()
 
 
 @pytest.fixture
-def registered(stages: dict[str, Game]) -> Game:
-    """No round yet."""
-    return _copy(stages["registered"])
-
-
-@pytest.fixture
-def committed(stages: dict[str, Game]) -> Game:
+def committed(registered: Game) -> Game:
     """Everyone has committed to its honest steps; nobody has submitted."""
-    return _copy(stages["committed"])
+    registered.commit_all()
+    return registered
 
 
 @pytest.fixture
-def submitted(stages: dict[str, Game]) -> Game:
+def submitted(committed: Game) -> Game:
     """Everyone has submitted; nothing is aggregated."""
-    return _copy(stages["submitted"])
+    for owner in range(len(committed.world.trainers)):
+        committed.submit(owner)
+    return committed
 
 
 @pytest.fixture
-def finalized(stages: dict[str, Game]) -> Game:
+def finalized(submitted: Game, real_world: RealWorld) -> Game:
     """The first round is finalized."""
-    return _copy(stages["finalized"])
+    submitted.finalize(real_world.evidence.honest)
+    return submitted

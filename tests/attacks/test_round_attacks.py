@@ -1,6 +1,8 @@
 """What a dishonest trainer, thief, aggregator or guardian tries in a round: the real contracts, real proofs.
 
-Each attack is met by exactly one named error, and what the attacker should have done instead goes through.
+Each attack is met by exactly one named error, and what the attacker should have done instead goes through. A
+proof made for another model, round or trainer is refused before anything else is looked at. So where a proof
+comes from elsewhere, the same false statement is tried as well with a proof made for the very place.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from forgery import Forgery, without
-from real_world import ProvenAverage, refused
+from proven_evidence import ProvenAverage
+from real_world import STRANGER, refused
 
 from fedproof.chain.accounts import devnet_account
 from fedproof.chain.deploy import pathway
-from fedproof.chain.digests import batch_leaf, commit_digest, model_hash, points_hash
+from fedproof.chain.digests import batch_leaf, commit_digest, model_hash, points_hash, step_context
 from fedproof.chain.hub import Phase, StepProof
 from fedproof.chain.networks import ETHEREUM_TRANSACTION_GAS
 from fedproof.chain.registry import RecordStatus, RegistryClient
@@ -58,7 +61,7 @@ def test_an_honest_round_ends_in_one_hash_on_both_chains(finalized, real_world, 
 
 def test_a_flipped_byte_in_a_submitted_proof(committed, real_world):
     """A byte of a commitment, an evaluation, the opening; test_verifier_attacks.py flips all regions."""
-    honest = real_world.evidence.steps[SECOND][0].argument
+    (honest,) = committed.arguments(SECOND)
     for place in (70, len(honest.proof) // 2 + 300, len(honest.proof) - 10):
         forged = bytearray(honest.proof)
         forged[place] ^= 1
@@ -79,10 +82,20 @@ def test_a_proof_of_another_model(registered, real_world):
         step=0,
         column=0,
         expected=tuple(real_world.evidence.step.committer.full(real_world.evidence.genesis.vector)[0]),
-        actual=tuple(foreign.proof.commitments[0][0]),
+        actual=tuple(foreign.prepared.commitment("model")[0]),
     ):
         registered.submit(FIRST, [foreign])
     registered.submit(SECOND)
+
+
+def test_a_proof_for_another_registration_of_the_model(committed, real_world):
+    """The same model, data, trainer and round number, registered twice: true, but proven for the other."""
+    twin = real_world.register()
+    twin.commit_all()
+    assert twin.number == committed.number
+    with refused("ProofRejected"):
+        twin.submit(SECOND, committed.arguments(SECOND))
+    committed.submit(SECOND)
 
 
 def test_a_proof_of_another_batch(committed, real_world):
@@ -99,10 +112,13 @@ def test_fewer_steps_than_committed(committed, real_world):
 
 
 def test_a_proof_of_another_round(finalized, real_world):
-    """The first round's proofs in the second, whose global model is another."""
+    """The first round's proofs in the second; and its steps proven anew, but the global model is another."""
+    old = [finalized.arguments(owner) for owner in (FIRST, SECOND, THIRD)]
     finalized.commit_all()
     assert finalized.number == 2
-    for owner in (FIRST, SECOND, THIRD):
+    for owner, proofs in enumerate(old):
+        with refused("ProofRejected"):
+            finalized.submit(owner, proofs)
         with refused("ModelCommitmentMismatch", step=0, column=0):
             finalized.submit(owner)
 
@@ -125,7 +141,7 @@ def test_a_commit_of_another_round(registered, real_world):
 
 def test_swapped_commitment_slots(committed, real_world):
     """The points of a proof exchanged: model and step, batch and step."""
-    honest = real_world.evidence.steps[SECOND][0].argument
+    (honest,) = committed.arguments(SECOND)
     slots = [honest.proof[64 * i : 64 * (i + 1)] for i in range(4)]
     for order in ((2, 1, 0, 3), (0, 2, 1, 3), (1, 0, 2, 3)):
         forged = b"".join(slots[i] for i in order) + honest.proof[256:]
@@ -195,12 +211,12 @@ def test_a_batch_outside_the_dataset(registered, real_world):
     registered.submit(SECOND)
 
 
-def test_a_batch_with_another_batchs_path(committed, real_world):
-    first, second = real_world.evidence.steps[FIRST]
+def test_a_batch_with_another_batchs_path(committed):
+    first, second = committed.arguments(FIRST)
     with refused("BatchNotInDataset", step=0):
-        committed.submit(FIRST, [StepProof(first.proof.raw, second.path), second])
+        committed.submit(FIRST, [StepProof(first.proof, second.batch_path), second])
     with refused("BatchNotInDataset", step=1):
-        committed.submit(FIRST, [first, StepProof(second.proof.raw, [])])
+        committed.submit(FIRST, [first, StepProof(second.proof, [])])
     committed.submit(FIRST)
 
 
@@ -211,37 +227,41 @@ def test_a_replayed_proof_in_the_same_round(committed):
 
 
 def test_a_replayed_proof_after_a_cancelled_round(registered, real_world):
-    """The model did not move, so the chain would fit: but a step counts once."""
+    """The model did not move, so the chain would fit: but a proof names its round, and a step counts once."""
     registered.commit_all()
-    registered.submit(SECOND)
+    old = registered.arguments(SECOND)
+    registered.submit(SECOND, old)
     registered.pass_period()
     registered.hub.cancel(registered.model_id, registered.number)
     registered.commit_all()
     assert registered.number == 2
     step = real_world.evidence.steps[SECOND][0]
-    key = points_hash(real_world.evidence.step.committer.to_pure(step.proof.commitments[2]))
+    key = points_hash(real_world.evidence.step.committer.to_pure(step.prepared.commitment("step")))
+    with refused("ProofRejected"):
+        registered.submit(SECOND, old)
     with refused("StepAlreadyUsed", step=0, commitment=key):
         registered.submit(SECOND)
     registered.submit(THIRD)
 
 
 def test_a_stolen_proof(committed, real_world):
-    """A thief sees the proofs in the pool and submits them itself."""
-    stolen = real_world.evidence.steps[SECOND]
+    """A thief sees the proofs in the pool and submits them; or even proves the same step for itself."""
+    stolen, shown = real_world.evidence.steps[SECOND], committed.arguments(SECOND)
+    with refused("ProofRejected"):
+        committed.submit(FIRST, shown)
     with refused("BatchNotInDataset", step=0):
         committed.submit(FIRST, stolen)
-    thief = committed.hub.acting_as(devnet_account(9))
-    arguments = (committed.model_id, committed.number, committed.nonce(SECOND))
+    thief = committed.hub.acting_as(devnet_account(STRANGER))
     with refused("NotCommitted"):
-        thief.submit(*arguments, [step.argument for step in stolen])
+        thief.submit(committed.model_id, committed.number, committed.nonce(SECOND), shown)
     with refused("WrongPhase"):
         thief.commit(committed.model_id, committed.number, committed.digest(SECOND, stolen))
     committed.submit(SECOND)
 
 
 def test_a_stolen_proof_with_a_copied_digest_and_dataset(registered, real_world):
-    """An admitted thief copies in time all that the chain shows. But the digest names its owner."""
-    stolen, thief = real_world.evidence.steps[SECOND], devnet_account(9)
+    """An admitted thief copies in time all that the chain shows. But proof and digest name their owner."""
+    stolen, thief = real_world.evidence.steps[SECOND], devnet_account(STRANGER)
     registered.hub.admit(registered.model_id, thief.address)
     hub = registered.hub.acting_as(thief)
     hub.register_dataset(registered.model_id, real_world.evidence.datasets[SECOND].tree.root)
@@ -250,22 +270,26 @@ def test_a_stolen_proof_with_a_copied_digest_and_dataset(registered, real_world)
         registered.commit(owner)
     copied = registered.digest(SECOND, stolen)
     hub.commit(registered.model_id, registered.number, copied)
-    proofs = [step.argument for step in stolen]
+    opening = (registered.model_id, registered.number, registered.nonce(SECOND))
+    with refused("ProofRejected"):
+        hub.submit(*opening, registered.arguments(SECOND))
+    context = step_context(registered.model_id, registered.number, thief.address)
     with refused("CommitDigestMismatch", expected=copied):
-        hub.submit(registered.model_id, registered.number, registered.nonce(SECOND), proofs)
+        hub.submit(*opening, [step.argument_for(context) for step in stolen])
     registered.submit(SECOND)
 
 
-def test_known_limit_a_proof_shown_too_late_can_be_taken(registered, real_world):
-    """A proof names no trainer. Shown in vain, it is anybody's, as long as the model stands still.
+def test_a_proof_shown_too_late_is_of_no_use_to_another(registered, real_world):
+    """Shown in vain, it fits the model still, and a thief has time to commit to it. But it names its trainer.
 
-    Not a wish but a fact that docs/threat-model.md tells, with what to do about it: draw new salts.
+    The trainer itself proves its step again, for the next round: nothing has to be drawn anew.
     """
-    shown, thief = real_world.evidence.steps[SECOND], devnet_account(9)
+    shown, thief = real_world.evidence.steps[SECOND], devnet_account(STRANGER)
     registered.commit_all()
+    late = registered.arguments(SECOND)
     registered.pass_period()
     with refused("WrongPhase"):
-        registered.submit(SECOND)
+        registered.submit(SECOND, late)
     registered.hub.cancel(registered.model_id, registered.number)
     registered.hub.admit(registered.model_id, thief.address)
     hub = registered.hub.acting_as(thief)
@@ -275,9 +299,11 @@ def test_known_limit_a_proof_shown_too_late_can_be_taken(registered, real_world)
     nonce = registered.nonce(SECOND)
     digest = commit_digest(registered.model_id, registered.number, thief.address, nonce, points)
     hub.commit(registered.model_id, registered.number, digest)
-    hub.submit(registered.model_id, registered.number, nonce, [step.argument for step in shown])
-    with refused("BatchAlreadyUsed", step=0):
-        registered.submit(SECOND)
+    with refused("ProofRejected"):
+        hub.submit(registered.model_id, registered.number, nonce, late)
+    with refused("ProofRejected"):
+        registered.submit(SECOND, late)
+    registered.submit(SECOND)
 
 
 def test_a_submission_without_a_commit(registered):
@@ -353,7 +379,7 @@ def test_an_average_of_something_else(submitted, real_world, choose: Callable[..
     verifier = real_world.deployment.verifier(forged.proof.circuit).adapter.address
     adapter = real_world.chains.l2.at(verifier, real_world.deployment.abis["ICircuitVerifier"])
     points = real_world.chains.l2.call(adapter.functions.verify(NO_CONTEXT, forged.proof.raw, []))
-    assert [tuple(point) for point in points] == [tuple(p[0]) for p in forged.proof.commitments]
+    assert [tuple(point) for point in points] == [tuple(p[0]) for p in forged.proof.commitments[:2]]
     with refused("RemainderMismatch", column=0, actual=tuple(forged.proof.commitments[0][0])):
         submitted.finalize(forged)
     assert submitted.hub.phase(submitted.model_id, submitted.number) is Phase.FINALIZE
@@ -429,8 +455,8 @@ def test_swapped_slots_of_an_average(submitted, real_world):
         submitted.hub.finalize(submitted.model_id, submitted.number, forged)
 
 
-def test_a_step_proof_in_place_of_an_average(submitted, real_world):
-    step = real_world.evidence.steps[FIRST][0].proof.raw
+def test_a_step_proof_in_place_of_an_average(submitted):
+    step = submitted.arguments(FIRST)[0].proof
     with refused("WrongProofLength", actual=len(step)):
         submitted.hub.finalize(submitted.model_id, submitted.number, step)
 
@@ -508,8 +534,10 @@ def test_leaving_out_with_signatures_of_another_round(registered, real_world):
     leave_third_out(registered, registered.leave_out(THIRD, real_world.guardians[:2]))
 
 
-def test_leaving_out_with_signatures_of_another_model(submitted, finalized, real_world):
-    others = finalized.leave_out(THIRD, real_world.guardians[:2])
+def test_leaving_out_with_signatures_of_another_model(submitted, real_world):
+    twin = real_world.register()
+    assert twin.open() == submitted.number
+    others = twin.leave_out(THIRD, real_world.guardians[:2])
     with refused("NotAGuardian"):
         leave_third_out(submitted, others)
 
@@ -525,7 +553,8 @@ def test_an_honest_leave_out_averages_the_rest_and_nothing_else(submitted, real_
     with refused("RemainderMismatch"):
         submitted.finalize(evidence.without_the_last)
     leave_third_out(submitted, submitted.leave_out(THIRD, real_world.guardians[1:]))
-    assert list(submitted.hub.weights(submitted.model_id, submitted.number).values()) == [2731 - 1, 1366, 0]
+    # two steps and one: 2^11·2/3 and the rest
+    assert list(submitted.hub.weights(submitted.model_id, submitted.number).values()) == [1365, 683, 0]
     with refused("RemainderMismatch"):
         submitted.finalize(evidence.honest)
     found = submitted.finalize(evidence.without_the_last)

@@ -28,6 +28,7 @@ from fedproof.rounds import Proof
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("undone")]
 
 WORD = 32
+CONTEXT = keccak(text="what the step is proven for")
 SAMPLED_EVERY = 89
 """Bytes between two flips: prime, so that every position within a word is met."""
 
@@ -37,6 +38,7 @@ class Verifier:
 
     def __init__(self, world: RealWorld, circuit: Circuit, record: VerifierRecord, proof: Proof) -> None:
         self.client, self.circuit, self.record, self.proof = world.chains.l2, circuit, record, proof
+        self.context = bytes.fromhex(proof.context)
         self.adapter = self.client.at(record.adapter.address, world.deployment.abis["ICircuitVerifier"])
         for artefact in compile_project().values():
             self.client.errors.learn(artefact.abi)
@@ -49,8 +51,17 @@ class Verifier:
             "openings": range(len(proof.raw) - 128, len(proof.raw)),
         }
 
-    def verify(self, proof: bytes, vka: tuple[bytes, ...] = ()) -> list[tuple[int, int]]:
-        points = self.client.call(self.adapter.functions.verify(NO_CONTEXT, proof, list(vka)))
+    @property
+    def points(self) -> list[tuple[int, int]]:
+        """What the adapter returns for the honest proof."""
+        every = [tuple(point) for commitment in self.proof.commitments for point in commitment]
+        return every[: self.record.commitment_count]
+
+    def verify(
+        self, proof: bytes, vka: tuple[bytes, ...] = (), *, context: bytes | None = None
+    ) -> list[tuple[int, int]]:
+        made_for = self.context if context is None else context
+        points = self.client.call(self.adapter.functions.verify(made_for, proof, list(vka)))
         return [tuple(point) for point in points]
 
     def generated_accepts(self, calldata: bytes) -> bool:
@@ -73,14 +84,13 @@ class Verifier:
 def verifier(request, real_world: RealWorld) -> Verifier:
     evidence = real_world.evidence
     circuit = getattr(evidence, request.param)
-    proof = {"step": evidence.steps[1][0], "average": evidence.honest}[request.param].proof
+    proof = evidence.steps[1][0].proof_for(CONTEXT) if request.param == "step" else evidence.honest.proof
     return Verifier(real_world, circuit, real_world.deployment.verifier(circuit.name), proof)
 
 
 def test_a_flipped_byte_in_every_region_of_a_proof(verifier):
     honest = verifier.proof.raw
-    expected = [tuple(point) for c in verifier.proof.commitments for point in c]
-    assert verifier.verify(honest) == expected[: verifier.record.commitment_count]
+    assert verifier.verify(honest) == verifier.points
     chooser = random.Random(5)
     for name, region in verifier.regions.items():
         assert len(region) >= 128, name
@@ -111,14 +121,33 @@ def test_a_proof_of_another_length(verifier):
             verifier.verify(forged)
 
 
+def test_a_step_proof_in_another_context(real_world: RealWorld):
+    """Every context is another challenge, and what the late vector holds is of one challenge alone."""
+    evidence = real_world.evidence
+    record = real_world.deployment.verifier(evidence.step.name)
+    verifier = Verifier(real_world, evidence.step, record, evidence.steps[1][0].proof_for(CONTEXT))
+    others = [
+        NO_CONTEXT,
+        keccak(CONTEXT),
+        *(bytes([*CONTEXT[:i], CONTEXT[i] ^ 1, *CONTEXT[i + 1 :]]) for i in (0, 31)),
+    ]
+    for other in others:
+        with refused("ProofRejected"):
+            verifier.verify(verifier.proof.raw, context=other)
+    assert verifier.verify(verifier.proof.raw) == verifier.points
+
+
 def test_a_non_canonical_calldata_offset(verifier):
     """Finding A of the notes on ezkl, on our circuits: raw calldata proves anything to the generated code."""
-    honest, pinned = verifier.proof.raw, verifier.circuit.manifest.instances
-    false = (pinned[0] - 1, 999)
+    honest, pinned = verifier.proof.raw, verifier.proof.instances
+    assert verifier.generated_accepts(verifier.canonical(honest, pinned))
+    false = [(pinned[0] - 1, *pinned[1:]), tuple(range(999, 999 + len(pinned)))]
+    if len(pinned) > 1:
+        false.append((pinned[0], pinned[1] + 1))
     for claimed in false:
-        assert not verifier.generated_accepts(verifier.canonical(honest, [claimed]))
+        assert not verifier.generated_accepts(verifier.canonical(honest, claimed))
         forged = forge(
-            verifier.client.w3, verifier.record.generated.address, honest, [claimed], verifier.quotient
+            verifier.client.w3, verifier.record.generated.address, honest, claimed, verifier.quotient
         )
         assert verifier.generated_accepts(forged.calldata), "the finding no longer holds: tell the notes"
     forged = forge(verifier.client.w3, verifier.record.generated.address, honest, pinned, verifier.quotient)
@@ -134,13 +163,13 @@ def test_a_non_canonical_calldata_offset_does_not_reach_through_the_adapter(veri
         verifier.client.w3,
         verifier.record.generated.address,
         honest,
-        verifier.circuit.manifest.instances,
+        verifier.proof.instances,
         verifier.quotient,
     )
     body = _bytes(forged.region) + bytes(WORD) + _bytes(honest)
     at_vka = 3 * WORD + WORD + len(forged.region)
     selector = keccak(text="verify(bytes32,bytes,bytes32[])")[:4]
-    head = encode(["bytes32", "uint256", "uint256"], [NO_CONTEXT, at_vka + WORD, at_vka])
+    head = encode(["bytes32", "uint256", "uint256"], [verifier.context, at_vka + WORD, at_vka])
     answer = verifier.client.w3.eth.call(
         {"to": verifier.record.adapter.address, "data": "0x" + (selector + head + body).hex()}
     )
@@ -160,7 +189,7 @@ def test_a_non_canonical_calldata_offset_does_not_reach_the_hub(submitted, real_
         real_world.chains.l2.w3,
         record.generated.address,
         evidence.honest.proof.raw,
-        evidence.average.manifest.instances,
+        verifier.proof.instances,
         verifier.quotient,
     )
     with refused("ProofRejected"):
@@ -182,7 +211,7 @@ def test_a_non_canonical_calldata_offset_does_not_reach_the_hub(submitted, real_
 
 
 @pytest.fixture(scope="module")
-def reusable(stages, real_world: RealWorld, tmp_path_factory) -> Deployment:
+def reusable(real_world: RealWorld, tmp_path_factory) -> Deployment:
     """The same circuits behind reusable verifiers, which take their keys in calldata."""
     specs = [verifier_spec(c, "reusable") for c in (real_world.evidence.step, real_world.evidence.average)]
     return deploy("reusable", real_world.chains, specs, folder=tmp_path_factory.mktemp("deployments"))
@@ -198,10 +227,10 @@ def test_an_unpinned_vka(reusable, real_world: RealWorld):
     artefact = compile_verifier(evidence.average.folder / layout.REUSABLE_VERIFIER)
     generated = client.at(record.generated.address, artefact.abi)
     client.send(generated.functions.registerVka(list(foreign)))
-    assert verifier.verify(verifier.proof.raw, own) == [tuple(p[0]) for p in verifier.proof.commitments]
+    assert verifier.verify(verifier.proof.raw, own) == verifier.points
     # the danger is real: under the foreign key the same generated contract takes another circuit's proof
-    step, instances = evidence.steps[1][0].proof.raw, evidence.step.manifest.instances
-    assert verifier.generated_accepts(verifier.canonical(step, instances, foreign))
+    step = evidence.steps[1][0].proof_for(CONTEXT)
+    assert verifier.generated_accepts(verifier.canonical(step.raw, step.instances, foreign))
     for words in (foreign, own[:-1], (*own[:-1], bytes(WORD)), ()):
         with refused("UnpinnedVerifyingKey", expected=vka_digest(own), actual=vka_digest(words)):
             verifier.verify(verifier.proof.raw, words)
