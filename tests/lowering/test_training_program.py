@@ -124,7 +124,7 @@ def test_a_step_out_of_its_clip_range_is_refused(demo):
     spec, step, _, program = demo
     x, y = np.full((spec.batch, 64), 1.9), np.full((spec.batch, 10), -7.9)
     inputs = integers(spec, program, np.full(step.parameters, 0.1), x, y)
-    with pytest.raises(CallerError, match=r"(step|range).*outside"):
+    with pytest.raises(CallerError, match=r"(step|range|side).*outside"):
         evaluate(program, inputs)
 
 

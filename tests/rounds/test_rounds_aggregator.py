@@ -54,9 +54,10 @@ def test_what_is_proven_is_the_division_that_the_hub_expects(
     updates, weights = updates_of(aggregator, len(samples), seed), fold_weights(samples, BITS)
     remainder, delta = (np.array(slot) for slot in aggregator.average(updates, weights).slots[:2])
     total = sum(w * u for w, u in zip(weights, updates, strict=True))
-    assert np.array_equal(remainder, total + 2 ** (BITS - 1) - 2**BITS * delta)
-    assert remainder.min() >= 0
-    assert remainder.max() < 2**BITS
+    # Committed as the row of the lookup table, which starts at one.
+    assert np.array_equal(remainder, total + 2 ** (BITS - 1) + 1 - 2**BITS * delta)
+    assert remainder.min() >= 1
+    assert remainder.max() <= 2**BITS
 
 
 def test_the_remainder_commits_to_what_the_hub_computes(aggregator: Aggregator) -> None:

@@ -87,6 +87,8 @@ def _emit_limb(e: Emitter, node: Node, args: list[str], out: str) -> str:
     offset, modulus, pad, shift, width = (
         node.attr(a) for a in ("offset", "modulus", "pad", "shift", "width")
     )
+    # Nothing is left of an int64 beyond.
+    shift = min(shift, 62)
     if not width:
         return floor_shift(e, args[0], offset, shift, out)
     x = e.op("Add", [args[0], e.constant(np.array(offset))], f"{out}_shifted")
@@ -105,12 +107,12 @@ def _limb(node: Node, args: list[IntArray]) -> IntArray:
 
     Width 0: all bits from ``shift``. A value that is out of range is then seen in its highest limb.
     """
-    x = np.asarray(args[0] + node.attr("offset"))
+    x, shift = np.asarray(args[0] + node.attr("offset")), min(node.attr("shift"), 62)
     if not node.attr("width"):
-        return np.asarray(x >> np.int64(node.attr("shift")))
+        return np.asarray(x >> np.int64(shift))
     if node.attr("modulus"):
         x = x & ((1 << node.attr("modulus")) - 1)
-    return np.asarray(((x << node.attr("pad")) >> node.attr("shift")) & ((1 << node.attr("width")) - 1))
+    return np.asarray(((x << node.attr("pad")) >> shift) & ((1 << node.attr("width")) - 1))
 
 
 def _emit_positive(e: Emitter, node: Node, args: list[str], out: str) -> str:

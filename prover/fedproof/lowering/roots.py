@@ -111,6 +111,8 @@ def inverse_root(p: Program, x: Node, q: int, label: str) -> Node:
     nonnegative(p, p.sub(_uniform(p, square, 2**q), square), q + 1, f"{label} below")
     # (y + 1)**2 x - 1 - 2**q = y**2 x + 2yx + x - 1 - 2**q
     wide = p.add(p.add(square, p.times(yx, 2, square.scale)), p.restate(x, square.scale))
-    most = q + 2 + x.bound.bit_length()
+    # Below (2y + 1) x, where y**2 x is at most 2**q.
+    width = x.bound.bit_length()
+    most = max((q + width) // 2 + 3, width + 2)
     nonnegative(p, p.sub(wide, _uniform(p, wide, 2**q + 1)), most, f"{label} above")
     return y

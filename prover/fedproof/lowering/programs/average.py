@@ -21,7 +21,7 @@ def average_program(length: int, table: int, limbs: int) -> Program:
     low, high = delta, []
     for i in range(1, limbs):
         # The highest limb is not cut: a delta out of range must show in it.
-        width = table if i < limbs - 1 else 62 - table * i
+        width = table if i < limbs - 1 else 0
         attrs = {"offset": half, "modulus": 0, "pad": 0, "shift": table * i, "width": width}
         limb = p.hint("limb", delta, (length,), 0, 2**table, f"delta limb {i}", **attrs)
         p.check(limb, 0, f"delta limb {i}")
