@@ -123,6 +123,9 @@ class Scales:
                 return self._redone(x, inner)
         key = (x.id, q)
         if key not in self._rescaled:
+            if x.op == "hint":
+                # Its bound is what it can be, not a sum of worst cases: an inverse root's is large.
+                bits = max(bits, min((x.bound >> q).bit_length() + 1, 2 * self.program.table_bits))
             d = rescale(self.program, x, q, bits, label, ranged=ranged)
             self._rescaled[key] = d
             if not ranged:
