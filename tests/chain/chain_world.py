@@ -127,7 +127,7 @@ class Game:
         weights = self.hub.weights(self.model_id, number)
         total = sum(weight * updates[trainer] for trainer, weight in weights.items())
         delta = total // 2**WEIGHT_BITS
-        remainder = total + 2 ** (WEIGHT_BITS - 1) * ONES - 2**WEIGHT_BITS * delta
+        remainder = total + (2 ** (WEIGHT_BITS - 1) + 1) * ONES - 2**WEIGHT_BITS * delta
         context = finalize_context(self.model_id, number) if context is None else context
         return self.seal("aggregate", [remainder + TAIL, delta + TAIL], context), delta
 
