@@ -6,28 +6,9 @@ import numpy as np
 from onnx import TensorProto
 
 from fedproof.lowering.emit import Emitter
-from fedproof.lowering.gadgets import commit, limbs, signed
+from fedproof.lowering.gadgets import commit, signed, unsigned
 from fedproof.lowering.hints import hint_kind
 from fedproof.lowering.ir import IntArray, Node, Program
-
-
-def nonnegative(p: Program, x: Node, bits: int, label: str) -> None:
-    """Demand 0 <= x < 2**n for n = ``bits`` rounded up to whole lookups; ``x`` is computed, not supplied.
-
-    Without it x may be negative, which in the field is a number of 254 bits.
-    """
-    w = p.table_bits
-    n = limbs(bits, w)
-    if n == 1:
-        p.check(commit(p, x, label), 0, label)
-        return
-    parts = []
-    for i in range(n):
-        attrs = {"offset": 0, "modulus": 0, "pad": 0, "shift": w * i, "width": w}
-        part = p.hint("limb", x, x.shape, 0, 2**w, f"{label} limb {i}", **attrs)
-        p.check(part, 0, f"{label} limb {i}")
-        parts.append(part)
-    p.equate([(1, x), *((-(2 ** (w * i)), part) for i, part in enumerate(parts))], 0, f"{label} limbs")
 
 
 def _uniform(p: Program, like: Node, value: int) -> Node:
@@ -59,9 +40,9 @@ def reciprocal(p: Program, x: Node, q: int, most: int, label: str) -> Node:
     signed(p, inverse, q + 2, label)
     product = p.mul(inverse, x)
     rest = p.sub(_uniform(p, product, 2**q), product)
-    nonnegative(p, rest, most.bit_length(), f"{label} rest")
+    unsigned(p, rest, 0, most.bit_length(), f"{label} rest")
     slack = p.sub(p.sub(p.restate(x, rest.scale), rest), _uniform(p, rest, 1))
-    nonnegative(p, slack, most.bit_length(), f"{label} slack")
+    unsigned(p, slack, 0, most.bit_length(), f"{label} slack")
     return inverse
 
 
@@ -108,11 +89,11 @@ def inverse_root(p: Program, x: Node, q: int, label: str) -> Node:
     # The claims below keep y**2 x at 2**q: their limbs are of few bits, nothing wraps around in the field.
     yx = p.mul(y, x, 2**q)
     square = p.mul(y, yx, 2**q)
-    nonnegative(p, p.sub(_uniform(p, square, 2**q), square), q + 1, f"{label} below")
+    unsigned(p, p.sub(_uniform(p, square, 2**q), square), 0, q + 1, f"{label} below")
     # (y + 1)**2 x - 1 - 2**q = y**2 x + 2yx + x - 1 - 2**q
     wide = p.add(p.add(square, p.times(yx, 2, square.scale)), p.restate(x, square.scale))
     # Below (2y + 1) x, where y**2 x is at most 2**q.
     width = x.bound.bit_length()
     most = max((q + width) // 2 + 3, width + 2)
-    nonnegative(p, p.sub(wide, _uniform(p, wide, 2**q + 1)), most, f"{label} above")
+    unsigned(p, p.sub(wide, _uniform(p, wide, 2**q + 1)), 0, most, f"{label} above")
     return y
