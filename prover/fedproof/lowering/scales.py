@@ -115,7 +115,10 @@ class Scales:
         if x.op == "times" and (factor := x.attr("factor")) > 1 and factor & (factor - 1) == 0:
             zeros = factor.bit_length() - 1
             if zeros < q:
-                return self._drop(self.program.nodes[x.inputs[0]], q - zeros, label, ranged=ranged, bits=bits)
+                parent = self.program.nodes[x.inputs[0]]
+                inner = self._drop(parent, q - zeros, label, ranged=ranged, bits=bits)
+                # Where the factor was no change of scale, it is one now.
+                return self.program.restate(inner, x.scale - q)
         if x.op in _UNDONE:
             parent = self.program.nodes[x.inputs[0]]
             if x.size >= parent.size:
