@@ -41,7 +41,8 @@ def configure(*, verbose: bool) -> None:
             *shape,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # stderr of the moment: whoever redirects it (a test runner, a host program) may close the old one.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
 
