@@ -132,6 +132,10 @@ bench: setup ## Run the benchmarks; results as JSON under build/bench
 bench-circuits: setup ## Every model's circuit beside ezkl's own path: MODELS="mlp cnn" for some, FRESH=1 anew
 	$(python) -m benchmarks.circuits $(if $(FRESH),--fresh) $(if $(ONLY),--only $(ONLY))
 
+.PHONY: bench-zoo
+bench-zoo: setup ## Play one round of every model of the zoo through the hub; those already played are kept
+	$(python) -m benchmarks.zoo
+
 .PHONY: costs
 costs: setup ## Refresh the golden table circuits/costs.csv
 	$(fedproof) circuits costs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -18,3 +20,4 @@ class DemoOptions(BaseModel):
     seed: int = Field(default=4, description="of the split of the data")
     provers: int = Field(default=2, ge=1, le=16, description="steps proven at a time")
     keep_devnet: bool = Field(default=False, description="leave the chains running at the end")
+    output: Path | None = Field(default=None, description="folder of all it writes; build/demo unless given")

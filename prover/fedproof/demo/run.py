@@ -125,7 +125,7 @@ def run_demo(project: Project, options: DemoOptions, console: Console) -> RunRec
                 exact = accuracy(step, outcome.model.floats, *data.test)
                 floating = accuracy(step, twin.theta.numpy(), *data.test)
                 demo.rounds.append(finish(exact, floating, spec.batch))
-                last = project.build / "demo" / "model.json"
+                last = demo.folder / "model.json"
                 PublishedModel.of(
                     training,
                     outcome.model,

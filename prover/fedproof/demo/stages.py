@@ -55,13 +55,13 @@ class Data:
 
 
 class Demo:
-    """One run. Everything it writes lies under ``build/demo``."""
+    """One run. Everything it writes lies under ``options.output``, or ``build/demo``."""
 
     def __init__(self, project: Project, options: DemoOptions, console: Console) -> None:
         self.project = project
         self.options = options
         self.console = console
-        self.folder = project.build / "demo"
+        self.folder = (options.output or project.build / "demo").resolve()
         self.ledger = Ledger()
         self.rounds: list[Round] = []
 
@@ -112,6 +112,15 @@ class Demo:
     def start_chains(self) -> tuple[Devnet, ChainPair]:
         """Start two fresh chains of this run's own."""
         folder = self.folder / "devnet"
+        if (
+            self.options.output
+            and self.folder.exists()
+            and not folder.is_dir()
+            and any(self.folder.iterdir())
+        ):
+            raise CallerError(
+                f"{self.folder} is not empty and holds no demo", hint="name an empty or a new folder"
+            )
         if folder.is_dir():
             Devnet(folder, l2_port=_free_port(), l1_port=_free_port()).down()
         shutil.rmtree(self.folder, ignore_errors=True)

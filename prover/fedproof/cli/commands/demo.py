@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,12 +29,16 @@ def demo(
     keep_devnet: Annotated[
         bool, typer.Option("--keep-devnet", help="Leave the chains running at the end.")
     ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FOLDER", help="Of all it writes; emptied first. [build/demo]"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run whole rounds on scikit-learn's digits: train, prove, verify on an L2, record on an L1.
 
     Both chains are local and emulated. The record goes to build/demo/run.json, a page to
-    build/demo/report.html.
+    build/demo/report.html, or into the folder given.
 
     Example:
 
@@ -51,6 +56,7 @@ def demo(
         seed=seed,
         provers=provers,
         keep_devnet=keep_devnet,
+        output=output,
     )
     # With --json stdout holds the record and nothing else.
     console = console_on(sys.stderr if json else sys.stdout)
