@@ -18,8 +18,9 @@ from fedproof.circuits.store import Circuit
 from fedproof.commitments import NO_CONTEXT, InvalidPoint, challenge
 from fedproof.errors import CallerError, InvalidProof, TerminalError
 from fedproof.rounds import Batch, Dataset, ModelVector, Proof, Trainer, check_proof
-from fedproof.rounds.session import TrainerRound, TrainerSession, read_update
+from fedproof.rounds.session import TrainerRound, TrainerSession
 from fedproof.rounds.trainer import prove_step
+from fedproof.rounds.updates import read_update
 
 pytestmark = pytest.mark.reference
 

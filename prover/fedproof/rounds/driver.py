@@ -12,11 +12,14 @@ from pathlib import Path
 
 from fedproof.chain.client import Receipt
 from fedproof.chain.hub import HubClient, Phase
-from fedproof.errors import CallerError, InvalidProof, TerminalError
+from fedproof.errors import CallerError, TerminalError
+from fedproof.lowering.ir import IntArray
 from fedproof.rounds.aggregator import Aggregator
+from fedproof.rounds.averaging import Averaging
 from fedproof.rounds.proof import Proof
 from fedproof.rounds.published import PublishedModel
-from fedproof.rounds.session import TrainerRound, TrainerSession, read_update
+from fedproof.rounds.session import TrainerRound, TrainerSession
+from fedproof.rounds.updates import UpdateMissing, Updates, read_update
 from fedproof.rounds.vectors import ModelVector
 
 #: ``on(stage, done, total)``: progress within a stage.
@@ -62,6 +65,7 @@ class RoundDriver:
         steps: int,
         vka: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ()),
         provers: int = 1,
+        updates: Updates | None = None,
         progress: Progress = _quiet,
     ) -> None:
         if not sessions:
@@ -73,7 +77,9 @@ class RoundDriver:
         self.folder = folder
         self.steps = steps
         self.provers = provers
-        self.step_vka, self.average_vka = vka
+        self.step_vka, average_vka = vka
+        found = updates or _OfSessions(self.sessions)
+        self.averaging = Averaging(hub, model_id, aggregator, found, folder, average_vka)
         self.progress = progress
 
     # -- models -------------------------------------------------------------------------------------
@@ -167,40 +173,30 @@ class RoundDriver:
     def _finalize(self, outcome: RoundOutcome, base: ModelVector) -> None:
         number = outcome.number
         with self._stage(outcome, "aggregate"):
-            submissions = [s for s in self.hub.submissions(self.model_id, number) if not s.left_out]
-            weights = self.hub.weights(self.model_id, number)
-            folders = {s.address: s.folder for s in self.sessions}
-            updates = []
-            for s in submissions:
-                if s.trainer not in folders:
-                    raise TerminalError(
-                        f"no update of {s.trainer} was received",
-                        hint="fetch it, or have the guardians leave the trainer out",
-                    )
-                sent = read_update(folders[s.trainer] / f"round{number}" / "update.json")
-                updates.append(self.aggregator.receive(sent, s.update, trainer=s.trainer))
-            average = self.aggregator.average(updates, [weights[s.trainer] for s in submissions])
-            path = self.folder / "averages" / f"round{number}.proof.json"
-            proof = self._kept_average(path, average.slots[1])
-            if proof is None:
-                proof = self.aggregator.prove(average)
-                proof.save(path)
-            outcome.average_proof = proof
+            try:
+                average = self.averaging.average(number, self.averaging.collect(number))
+            except UpdateMissing as error:
+                # All trainers of this driver have published: nobody will bring it.
+                raise TerminalError(error.message, hint=error.hint) from error
+            outcome.average_proof = self.averaging.prove(number, average)
             self.progress("aggregate", 1, 1)
         with self._stage(outcome, "finalize"):
             outcome.model = base.plus(average.delta)
             # Kept first: once the hub has moved, a run that finds no model could not train from it.
             self.keep_model(outcome.model, number)
-            outcome.model_hash, outcome.finalized = self.hub.finalize(
-                self.model_id, number, proof.raw, self.average_vka
-            )
+            outcome.model_hash, outcome.finalized = self.averaging.finalize(number, outcome.average_proof)
             self.progress("finalize", 1, 1)
 
-    def _kept_average(self, path: Path, delta: list[int]) -> Proof | None:
-        try:
-            proof = Proof.load(path)
-            expected = self.aggregator.circuit.committer.full(delta)
-            current = proof.key == self.aggregator.circuit.manifest.key and proof.commitments[1] == expected
-        except (CallerError, InvalidProof):
-            return None
-        return proof if current else None
+
+class _OfSessions:
+    """Updates as the sessions of this machine publish them."""
+
+    def __init__(self, sessions: Sequence[TrainerSession]) -> None:
+        self.folders = {s.address: s.folder for s in sessions}
+
+    def fetch(self, round_number: int, trainer: str) -> IntArray:
+        folder = self.folders.get(trainer)
+        path = folder and folder / f"round{round_number}" / "update.json"
+        if path is None or not path.is_file():
+            raise UpdateMissing(trainer)
+        return read_update(path)

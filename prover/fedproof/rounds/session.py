@@ -198,14 +198,6 @@ class TrainerSession:
             ) from e
 
 
-def read_update(path: Path) -> IntArray:
-    """Read an update that a trainer published; raises :class:`CallerError` if it is none."""
-    try:
-        return np.array(json.loads(path.read_text())["update"], dtype=np.int64)
-    except (OSError, ValueError, KeyError, TypeError, OverflowError) as e:
-        raise CallerError(f"{path} is not an update: {e}") from e
-
-
 def _address_of(hub: HubClient) -> str:
     account = hub.client.account
     if account is None:
