@@ -1,5 +1,19 @@
-"""The CPU backend: ezkl's wheel in a worker process."""
+"""The CPU backend: ezkl's wheel in worker processes."""
+
+from importlib.metadata import version
 
 from fedproof.provers.cpu.backend import CpuProver, run_worker
+from fedproof.provers.registry import Offer
 
-__all__ = ["CpuProver", "run_worker"]
+__all__ = ["CpuProver", "offer", "open_backend", "run_worker"]
+
+
+def offer() -> Offer:
+    """Always there: ezkl is a dependency."""
+    return Offer("cpu", available=True, reason="", toolchain=f"ezkl {version('ezkl')}")
+
+
+def open_backend(where: str) -> CpuProver:
+    """Open it; there is no other place than here."""
+    del where
+    return CpuProver()

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from fedproof.errors import CallerError, TerminalError
-from fedproof.provers.base import ProofRun, ProverKilled, WitnessRejected
+from fedproof.provers.base import Closing, ProofRun, ProverKilled, WitnessRejected
 
 _RAISED: dict[str, type[Exception]] = {
     "CallerError": CallerError,
@@ -87,10 +88,12 @@ def _last_line(log: Path) -> str:
     return f": {lines[-1][:300]}" if lines else ""
 
 
-class CpuProver:
+class CpuProver(Closing):
     """Proves with ezkl on this machine's cores, one worker process a proof."""
 
     name = "cpu"
+    toolchain = f"ezkl {version('ezkl')}"
+    parallel = os.cpu_count() or 1
 
     def prove(self, folder: Path, srs: Path, slots: Sequence[Sequence[int]]) -> ProofRun:
         """See :class:`fedproof.provers.base.Prover`."""

@@ -18,9 +18,10 @@ from typing import Any
 
 from fedproof.circuits import layout
 from fedproof.commitments.field import SCALAR_MODULUS
-from fedproof.errors import CallerError, FedproofError, TerminalError
+from fedproof.errors import CallerError, FedproofError
 from fedproof.files import write_whole
 from fedproof.provers.base import WitnessRejected
+from fedproof.provers.cpu.faults import damaged, demand, manifest_of
 
 Request = dict[str, Any]
 PROOF_VERSION = "23.0.5"
@@ -58,7 +59,7 @@ def _witness(request: Request) -> dict[str, Any]:
     import ezkl  # noqa: PLC0415
 
     folder, scratch = Path(request["folder"]), Path(request["scratch"])
-    _demand(folder / layout.COMPILED)
+    demand(folder / layout.COMPILED)
     data = scratch / "input.json"
     data.write_text(json.dumps({"input_data": [[felt(int(v)) for v in slot] for slot in request["slots"]]}))
     try:
@@ -66,21 +67,10 @@ def _witness(request: Request) -> dict[str, Any]:
             str(data), str(folder / layout.COMPILED), str(scratch / "witness.json"), None, None
         )
     except RuntimeError as e:
-        raise WitnessRejected(f"the circuit cannot be satisfied by these values: {e}") from e
+        raise _damage(request) or WitnessRejected(
+            f"the circuit cannot be satisfied by these values: {e}"
+        ) from e
     return witness
-
-
-def _demand(*paths: Path) -> None:
-    """Without this a missing key would look like a witness that is rejected, or a proof that is invalid."""
-    for path in paths:
-        if not path.is_file():
-            raise TerminalError(f"{path.name} is not in {path.parent}", hint="compile the circuit again")
-
-
-def _manifest(folder: Path) -> dict[str, Any] | None:
-    """Return the manifest, which is there except while a circuit is being compiled."""
-    path = folder / "manifest.json"
-    return json.loads(path.read_text()) if path.is_file() else None
 
 
 def _demand_shape(slots: list[list[str]], manifest: dict[str, Any]) -> None:
@@ -111,8 +101,8 @@ def prove_task(request: Request) -> dict[str, Any]:
     import ezkl  # noqa: PLC0415
 
     folder, scratch = Path(request["folder"]), Path(request["scratch"])
-    _demand(folder / layout.PK, Path(request["srs"]))
-    manifest = _manifest(folder)
+    demand(folder / layout.PK, Path(request["srs"]))
+    manifest = manifest_of(folder)
     if manifest is not None:
         _demand_shape(request["slots"], manifest)
     started = time.perf_counter()
@@ -130,7 +120,7 @@ def prove_task(request: Request) -> dict[str, Any]:
             request["srs"],
         )
     except RuntimeError as e:
-        raise WitnessRejected(f"ezkl made no proof of these values: {e}") from e
+        raise _damage(request) or WitnessRejected(f"ezkl made no proof of these values: {e}") from e
     proof = json.loads((scratch / "proof.json").read_text())
     return {
         "proof": proof["hex_proof"].removeprefix("0x"),
@@ -146,13 +136,13 @@ def verify_task(request: Request) -> dict[str, Any]:
     import ezkl  # noqa: PLC0415
 
     folder, scratch = Path(request["folder"]), Path(request["scratch"])
-    _demand(folder / layout.SETTINGS, folder / layout.VK, Path(request["srs"]))
+    demand(folder / layout.SETTINGS, folder / layout.VK, Path(request["srs"]))
     raw, instances = bytes.fromhex(request["proof"]), [int(v) for v in request["instances"]]
     # As in the contracts: an instance is a field element, and r + 1 is not another way to write 1.
     if not all(0 <= v < SCALAR_MODULUS for v in instances):
         return {"valid": False}
     # ezkl reads no further than it has to: a proof with something behind it is not the proof.
-    manifest = _manifest(folder)
+    manifest = manifest_of(folder)
     if manifest is not None and len(raw) != manifest["costs"]["proof_bytes"]:
         return {"valid": False}
     path = scratch / "proof.json"
@@ -199,6 +189,11 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _damage(request: Request) -> FedproofError | None:
+    srs = request.get("srs")
+    return damaged(Path(request["folder"]), Path(srs) if srs else None)
+
+
 def _integer(felt_hex: str) -> int:
     return int.from_bytes(bytes.fromhex(felt_hex), "little")
 
@@ -222,6 +217,8 @@ def main(request_path: str, answer_path: str) -> None:
     # The end of the process: whatever happened becomes an answer, a panic of ezkl (a BaseException) too.
     except BaseException as e:  # noqa: BLE001
         answer = {"error": "TerminalError", "message": f"{request['task']}: {type(e).__name__}: {e}"}
+        if request["task"] in ("prove", "witness") and (fault := _damage(request)):
+            answer["message"] = str(fault)
     write_whole(Path(answer_path), json.dumps(answer))
 
 
