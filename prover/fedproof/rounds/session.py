@@ -14,13 +14,12 @@ from fedproof.chain.client import Receipt
 from fedproof.chain.digests import commit_digest, step_context
 from fedproof.chain.hub import HubClient, StepProof
 from fedproof.circuits.store import Circuit
-from fedproof.circuits.witness import LATE
-from fedproof.errors import CallerError, FedproofError, TerminalError
+from fedproof.errors import CallerError, TerminalError
 from fedproof.files import write_whole
 from fedproof.lowering.ir import IntArray
 from fedproof.provers import Prover
 from fedproof.rounds.dataset import Dataset
-from fedproof.rounds.prepared import prove_part
+from fedproof.rounds.kept import prove_kept
 from fedproof.rounds.proof import Proof
 from fedproof.rounds.trainer import PreparedStep, Trainer
 from fedproof.rounds.vectors import ModelVector
@@ -106,36 +105,9 @@ class TrainerSession:
     def prove(self, round_number: int, work: TrainerRound, index: int) -> Proof:
         """Prove one step, or return the proof that is there."""
         step, context = work.steps[index], step_context(self.model_id, round_number, self.address)
-        proof = Proof.joined(
-            self.circuit,
-            [self._part(round_number, step, index, i, context) for i in range(len(self.circuit.parts))],
-        )
+        proof = prove_kept(step, self.folder / f"round{round_number}", f"step{index}", self.prover, context)
         if len(work.proofs) == index:
             work.proofs.append(proof)
-        return proof
-
-    def _part(self, round_number: int, step: PreparedStep, index: int, i: int, context: bytes) -> Proof:
-        """Prove one segment of a step, or return the proof that is there: each is kept as it is made."""
-        parts = self.circuit.parts
-        name = f"step{index}.proof.json" if len(parts) == 1 else f"step{index}.segment{i}.proof.json"
-        path = self._path(round_number, name)
-        try:
-            proof = Proof.load(path)
-            found = dict(zip(proof.vectors, proof.commitments, strict=False))
-            current = (
-                proof.key == parts[i].manifest.key
-                and proof.context == context.hex()
-                and all(
-                    found.get(s.name) == step.commitment(s.name)
-                    for s in parts[i].manifest.slots
-                    if s.name != LATE
-                )
-            )
-        except FedproofError:
-            current = False
-        if not current:
-            proof = prove_part(step, i, self.prover, context)
-            proof.save(path)
         return proof
 
     def submit(self, round_number: int, work: TrainerRound, vka: tuple[bytes, ...] = ()) -> Receipt | None:
