@@ -190,22 +190,6 @@ def test_forged_links_are_refused(steps):
         check_steps(circuit, [proofs[0], forgotten], start)
 
 
-def test_a_hub_takes_no_circuit_with_a_state(steps, monkeypatch):
-    from types import SimpleNamespace
-
-    from fedproof.circuits import AverageSpec
-
-    circuit, trainer, _ = steps
-    spec = AverageSpec.model_validate(
-        {"kind": "average", "of": circuit.name, "table": 8, "plonk": {"logrows": 9}}
-    )
-    average = SimpleNamespace(name="an-average", manifest=SimpleNamespace(spec=spec))
-    with pytest.raises(CallerError, match="optimiser's state, which the hub does not follow"):
-        model_config(circuit, average, trainer.start, None, guardians=[], guardian_threshold=0)
-    with pytest.raises(CallerError, match="optimiser's state, which the hub does not follow"):
-        check_registration(SimpleNamespace(), b"", circuit, average)
-
-
 def test_a_mask_is_committed_with_the_batch(store):
     circuit = store.get("scores-dropping")
     trainer = Trainer(circuit, ModelVector.from_floats(circuit, THETA))

@@ -39,7 +39,8 @@ class Phase(IntEnum):
 class ModelConfig:
     """Everything that is fixed when a model is registered; see ModelConfig in IFedproofHub.sol.
 
-    ``genesis`` is P(M₀), ``ones`` P(1), ``tail`` T. ``weight_bits`` is t: weights sum to 2^t.
+    ``genesis`` is P(M₀), ``ones`` P(1), ``tail`` T. ``weight_bits`` is t: weights sum to 2^t. ``stateful``:
+    steps carry an optimiser's state, from zero in each round.
     """
 
     genesis: Points
@@ -59,6 +60,7 @@ class ModelConfig:
     submit_period: int = 3600
     finalize_period: int = 3600
     bond: int = 0
+    stateful: bool = False
 
     def as_argument(self) -> tuple[object, ...]:
         """The struct as the hub takes it."""
@@ -70,6 +72,7 @@ class ModelConfig:
             self.batch_columns,
             checksum(self.step_verifier),
             checksum(self.aggregate_verifier),
+            self.stateful,
             self.samples_per_step,
             self.weight_bits,
             self.min_trainers,
@@ -369,7 +372,7 @@ def _vector(points: Sequence[tuple[int, int]]) -> Vector:
 
 
 def _config(fields: Sequence[Any]) -> ModelConfig:
-    genesis, ones, tail, _columns, batch, step, aggregate, samples, bits, *rest = fields
+    genesis, ones, tail, _columns, batch, step, aggregate, stateful, samples, bits, *rest = fields
     least, most, steps, commit, submit, finalize, guardians, threshold, bond = rest
     return ModelConfig(
         genesis=_vector(genesis),
@@ -378,6 +381,7 @@ def _config(fields: Sequence[Any]) -> ModelConfig:
         batch_columns=batch,
         step_verifier=step,
         aggregate_verifier=aggregate,
+        stateful=stateful,
         samples_per_step=samples,
         weight_bits=bits,
         min_trainers=least,

@@ -13,7 +13,6 @@ from fedproof.chain.vka import vka_digest
 from fedproof.circuits import AverageSpec
 from fedproof.circuits.store import Circuit
 from fedproof.errors import CallerError, InvalidProof
-from fedproof.rounds.registration import refuse_state
 from fedproof.rounds.vectors import training_spec
 
 
@@ -46,10 +45,8 @@ def check_registration(hub: HubClient, model_id: bytes, training: Circuit, avera
 
     Commitments are recomputed, verifiers are generated and compiled again and compared with the code on the
     chain. Raises :class:`RegistrationMismatch` naming every difference. The genesis model is checked by
-    whoever holds its vector, with ``Committer.check_opening``. Raises :class:`CallerError` for a circuit
-    with an optimiser's state.
+    whoever holds its vector, with ``Committer.check_opening``.
     """
-    refuse_state(training)
     config = hub.model(model_id).config
     spec, numbers = average.manifest.spec, training_spec(training)
     if not isinstance(spec, AverageSpec):
@@ -61,6 +58,7 @@ def check_registration(hub: HubClient, model_id: bytes, training: Circuit, avera
         "columns of a batch": (config.batch_columns, training.manifest.slot("batch").columns),
         "samples of a step": (config.samples_per_step, numbers.batch),
         "bits of the weights": (config.weight_bits, spec.table),
+        "an optimiser's state": (config.stateful, training.manifest.has("state")),
     }
     wrong = [f"{name} is {has}, not {ours}" for name, (has, ours) in facts.items() if has != ours]
     if config.max_steps > spec.steps:

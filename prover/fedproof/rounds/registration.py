@@ -33,7 +33,6 @@ def model_config(
     spec = average.manifest.spec
     if not isinstance(spec, AverageSpec) or spec.of != training.name:
         raise CallerError(f"{average.name!r} is not the average of {training.name!r}")
-    refuse_state(training)
     for circuit in (training, average):
         if circuit.name not in deployment.verifiers:
             known = ", ".join(sorted(deployment.verifiers)) or "none"
@@ -47,6 +46,7 @@ def model_config(
         batch_columns=training.manifest.slot("batch").columns,
         step_verifier=deployment.verifiers[training.name].adapter.address,
         aggregate_verifier=deployment.verifiers[average.name].adapter.address,
+        stateful=training.manifest.has("state"),
         samples_per_step=training_spec(training).batch,
         guardians=guardians,
         guardian_threshold=guardian_threshold,
@@ -62,11 +62,11 @@ def model_config(
 
 
 def refuse_state(training: Circuit) -> None:
-    """Raise :class:`CallerError` for a circuit with an optimiser's state: a hub would take any state."""
+    """Raise :class:`CallerError` for a circuit with an optimiser's state, where nobody would follow it."""
     if training.manifest.has("state"):
         raise CallerError(
-            f"the steps of {training.name!r} carry an optimiser's state, which the hub does not follow",
-            hint="register a circuit without momentum; check steps with a state offline, with check_steps",
+            f"the steps of {training.name!r} carry an optimiser's state, which is not followed here",
+            hint="use a hub, or check_steps",
         )
 
 

@@ -90,7 +90,8 @@ abstract contract HubModels is HubStorage {
             _require(config.ones[i].y != 0, "ones", i);
         }
         BN254.requireOnCurve(config.tail);
-        _requireCommitments("stepVerifier", config.stepVerifier, 2 * vector + config.batchColumns);
+        uint256 vectors = config.stateful ? 4 : 2;
+        _requireCommitments("stepVerifier", config.stepVerifier, vectors * vector + config.batchColumns);
         _requireCommitments("aggregateVerifier", config.aggregateVerifier, 2 * vector);
         _require(config.samplesPerStep != 0, "samplesPerStep", 0);
         _require(
@@ -124,6 +125,7 @@ abstract contract HubModels is HubStorage {
         stored.batchColumns = config.batchColumns;
         stored.stepVerifier = config.stepVerifier;
         stored.aggregateVerifier = config.aggregateVerifier;
+        stored.stateful = config.stateful;
         stored.samplesPerStep = config.samplesPerStep;
         stored.weightBits = config.weightBits;
         stored.minTrainers = config.minTrainers;

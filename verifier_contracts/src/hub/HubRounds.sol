@@ -17,7 +17,9 @@ abstract contract HubRounds is HubStorage {
     /// @param context What every proof of the walk is bound to.
     /// @param minusTail -T.
     /// @param expected C of the model the step must start from.
-    /// @param commitments What the step's proof commits to: model, batch, step, and what the hub ignores.
+    /// @param state C of the optimiser's state the step must start from; empty if it has none.
+    /// @param commitments What the step's proof commits to: model, batch, step, the optimiser's state before and
+    /// after if it has one, and what the hub ignores.
     /// @param revealed Batch and step commitments so far, as the commit digest lists them.
     struct Walk {
         uint64 round;
@@ -25,6 +27,7 @@ abstract contract HubRounds is HubStorage {
         bytes32 context;
         Point minusTail;
         Point[] expected;
+        Point[] state;
         Point[] commitments;
         Point[] revealed;
     }
@@ -121,6 +124,7 @@ abstract contract HubRounds is HubStorage {
         walk.revealed = new Point[](steps.length * (uint256(config.vectorColumns) + config.batchColumns));
         Point[] memory start = _resultOf(model, model.rounds[walk.round].parent).shift(config.tail);
         walk.expected = start;
+        if (config.stateful) walk.state = Vectors.zero(start.length).shift(config.tail);
         for (; walk.step < steps.length; ++walk.step) {
             StepProof calldata step = steps[walk.step];
             walk.commitments = config.stepVerifier.verify(walk.context, step.proof, vka);
@@ -146,6 +150,19 @@ abstract contract HubRounds is HubStorage {
         if (model.usedSteps[key]) revert StepAlreadyUsed(walk.step, key);
         model.usedSteps[key] = true;
         walk.expected = walk.expected.sub(delta);
+        if (walk.state.length != 0) _takeState(walk, 2 * vector + batch);
+    }
+
+    /// @dev Checks that the step starts from the state at hand, and moves to the one after it; `start` is the index
+    /// of the step's own among its commitments.
+    function _takeState(Walk memory walk, uint256 start) private pure {
+        Point[] memory state = walk.state;
+        Point[] memory actual = walk.commitments.slice(start, state.length);
+        uint256 column = state.firstDifference(actual);
+        if (column != state.length) {
+            revert StateCommitmentMismatch(walk.step, column, state[column], actual[column]);
+        }
+        walk.state = walk.commitments.slice(start + state.length, state.length);
     }
 
     function _useBatch(ModelState storage model, Walk memory walk, bytes32 key, bytes32[] calldata path)

@@ -38,8 +38,11 @@ interface IFedproofHub {
     /// @param tail T, the commitment to the zero vector; the same for every column.
     /// @param vectorColumns Columns of the model, a step, a remainder and a delta.
     /// @param batchColumns Columns of a batch.
-    /// @param stepVerifier Checks training steps; commits to model, batch, step (what comes after is ignored).
+    /// @param stepVerifier Checks training steps; commits to model, batch, step, and with `stateful` to the
+    /// optimiser's state before and after the step (what comes after is ignored).
     /// @param aggregateVerifier Checks aggregation; commits to remainder, delta (what comes after is ignored).
+    /// @param stateful Whether the optimiser has a state: a vector like the model, which is zero, its salt too, at a
+    /// submission's first step, and at every later one what the step before it left.
     /// @param samplesPerStep Samples in one batch.
     /// @param weightBits t: the weights of a round sum to 2^t; 1 to 64.
     /// @param minTrainers Included submissions without which a round cannot be finalized.
@@ -57,6 +60,7 @@ interface IFedproofHub {
         uint32 batchColumns;
         ICircuitVerifier stepVerifier;
         ICircuitVerifier aggregateVerifier;
+        bool stateful;
         uint32 samplesPerStep;
         uint8 weightBits;
         uint32 minTrainers;
@@ -197,6 +201,8 @@ interface IFedproofHub {
     error CommitDigestMismatch(bytes32 expected, bytes32 actual);
     /// @notice A step does not start where the one before it ended (step 0: at the global model).
     error ModelCommitmentMismatch(uint256 step, uint256 column, Point expected, Point actual);
+    /// @notice A step does not start from the optimiser's state that the one before it left (step 0: from zero).
+    error StateCommitmentMismatch(uint256 step, uint256 column, Point expected, Point actual);
     error BatchNotInDataset(uint256 step, bytes32 leaf, bytes32 root);
     /// @notice The batch was already used in this round.
     error BatchAlreadyUsed(uint256 step, bytes32 batch);

@@ -36,6 +36,8 @@ abstract contract HubWorld is Test {
     uint32 internal maxTrainers = 16;
     /// @dev Whether both circuits have a challenge, and hence a late vector.
     bool internal challenged;
+    /// @dev Whether the optimiser has a state, which steps commit to before and after.
+    bool internal stateful;
     FedproofHub internal hub;
     MockCircuitVerifier internal stepVerifier;
     MockCircuitVerifier internal aggregateVerifier;
@@ -64,7 +66,7 @@ abstract contract HubWorld is Test {
 
     function _verifiers() private returns (MockCircuitVerifier step, MockCircuitVerifier aggregate) {
         // One advice commitment after the three that count, then the late one.
-        uint256 inStep = 2 * vectorColumns + batchColumns + 1;
+        uint256 inStep = (stateful ? 4 : 2) * vectorColumns + batchColumns + 1;
         uint256 inAverage = 2 * vectorColumns;
         if (!challenged) {
             step = new MockCircuitVerifier("step", inStep, 0);
@@ -98,6 +100,7 @@ abstract contract HubWorld is Test {
         config.batchColumns = batchColumns;
         config.stepVerifier = stepVerifier;
         config.aggregateVerifier = aggregateVerifier;
+        config.stateful = stateful;
         config.samplesPerStep = 16;
         config.weightBits = BITS;
         config.minTrainers = 2;
