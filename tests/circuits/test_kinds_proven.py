@@ -28,9 +28,7 @@ from fedproof.rounds import (
     read_count,
 )
 from fedproof.rounds.answers import count
-from fedproof.rounds.audit import check_registration
 from fedproof.rounds.prepared import Prepared, prove_prepared
-from fedproof.rounds.registration import model_config
 
 pytestmark = pytest.mark.prove
 
