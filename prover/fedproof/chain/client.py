@@ -306,7 +306,9 @@ class ChainClient:
                 hint="it may still be; look it up before sending it again",
             ) from None
         if raw["status"] != 1:
-            raise self.errors.rejection(self._replayed(raw, params, sender), f"{during} ({tx})")
+            rejected = self.errors.rejection(self._replayed(raw, params, sender), f"{during} ({tx})")
+            rejected.gas = raw["gasUsed"]
+            raise rejected
         return Receipt(
             tx=tx,
             gas=raw["gasUsed"],
@@ -320,6 +322,10 @@ class ChainClient:
         """Events called ``name`` that ``contract`` itself emitted in ``receipt``."""
         found = contract.events[name]().process_receipt(receipt.raw, errors=DISCARD)
         return [event for event in found if event["address"] == contract.address]
+
+    def height(self) -> int:
+        """Number of the newest block."""
+        return int(self.w3.eth.block_number)
 
     def balance(self, address: str) -> int:
         """Balance of ``address`` in wei."""

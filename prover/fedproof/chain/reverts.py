@@ -26,7 +26,12 @@ _PANICS = {
 
 
 class ContractRejected(TerminalError):
-    """A contract reverted: error ``name`` with arguments ``args_``; ``data`` is what it returned."""
+    """A contract reverted: error ``name`` with arguments ``args_``; ``data`` is what it returned.
+
+    ``gas`` was used for nothing: 0 where it was refused before it was sent.
+    """
+
+    gas: int = 0
 
     def __init__(self, name: str, args_: Mapping[str, Any], *, data: bytes = b"", during: str = "") -> None:
         self.name = name

@@ -141,6 +141,10 @@ class Averaging:
         """Places of the vectors that the updates and weights determine."""
         return [i for i, s in enumerate(self.aggregator.circuit.program.slots) if s.salt == 0]
 
+    def discard(self, number: int) -> None:
+        """Forget the proof of a round's average: the hub does not take it."""
+        self._path(number, "proof").unlink(missing_ok=True)
+
     def finalize(self, number: int, proof: Proof) -> tuple[bytes, Receipt]:
         """Show the proof to the hub; return the hash of the new model and the receipt."""
         return self.hub.finalize(self.model_id, number, proof.raw, self.vka)

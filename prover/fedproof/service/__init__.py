@@ -1,0 +1,1 @@
+"""The aggregator as a service, and health and metrics over HTTP."""
