@@ -87,9 +87,9 @@ class RoundFolder:
         """Return what a trainer revealed."""
         return read(Submission, self.submission_path(trainer), "submission")
 
-    def proofs(self, trainer: str, steps: int) -> list[Proof]:
-        """Return the proofs of a trainer's steps, in order."""
-        return [read(Proof, self.proof_path(trainer, i), "proof") for i in range(steps)]
+    def proof(self, trainer: str, step: int) -> Proof:
+        """Return the proof of a trainer's step, counted from 0."""
+        return read(Proof, self.proof_path(trainer, step), "proof")
 
     @property
     def result(self) -> RoundResult:

@@ -77,11 +77,22 @@ class Trainer:
             salts["state"] = [int(s) for s in self.state.salt]
         values = evaluate(program, inputs)
         prepared = PreparedStep(self.circuit, slot_vectors(program, values, salts))
+        self.take(prepared)
+        return prepared
+
+    def take(self, prepared: PreparedStep) -> None:
+        """Go on from a step that was taken before, from this very model and state.
+
+        Raises :class:`CallerError` if it was taken from another one.
+        """
+        at = {"model": self.model} | ({} if self.state is None else {"state": self.state})
+        for name, vector in at.items():
+            if prepared.slot(name) != vector.vector.tolist():
+                raise CallerError(f"the step was taken from another {name} than the trainer is at")
         self.model = self.model.minus(prepared.vector)
         if self.state is not None:
             self.state = ModelVector.from_vector(self.circuit, np.array(prepared.slot("new_state")))
         self.steps.append(prepared)
-        return prepared
 
     @property
     def update(self) -> IntArray:
