@@ -17,7 +17,7 @@ from fedproof.provers.cpu import run_worker
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "circuits" / "costs.csv"
 HEADER = ",".join(COLUMNS)
-ROW = "a,50,9,2,100,200,30,7,0,4"
+ROW = "a,50,9,2,100,200,30,7,0,4,1"
 
 
 @pytest.mark.reference
@@ -34,7 +34,7 @@ def test_a_table_is_read(tmp_path):
     [
         (None, "costs.csv is not in .*refresh it with"),
         ("name,cells\na,1\n", r"has the columns \['name', 'cells'\]"),
-        (f"{HEADER}\n{ROW}\nb,50,9,2,many,200,30,7,0,4\n", "line 3: rows: Input should be a valid integer"),
+        (f"{HEADER}\n{ROW}\nb,50,9,2,many,200,30,7,0,4,1\n", "line 3: rows: Input should be a valid integer"),
         (f"{HEADER}\na,9\n", "line 2: logrows"),
         (f"{HEADER}\n{ROW},7\n", "line 2"),
         ("", "has the columns None"),

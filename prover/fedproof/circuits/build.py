@@ -13,6 +13,8 @@ import onnx
 from fedproof.circuits import layout
 from fedproof.circuits.compiled import MANIFEST, segment_folder
 from fedproof.circuits.manifest import Costs, Manifest, SegmentEntry, SlotShape
+from fedproof.circuits.shards import FOLDER as SHARD
+from fedproof.circuits.shards import Shards
 from fedproof.circuits.spec import AnySpec
 from fedproof.circuits.witness import LATE, late_vectors, sample_vectors
 from fedproof.commitments import NO_CONTEXT, Committer
@@ -34,7 +36,10 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be built: segments of ``cut``, their claims in ``parts``, their circuit ``graphs``."""
+    """What is to be built: segments of ``cut``, their claims in ``parts``, their circuit ``graphs``.
+
+    Of an average in ``shards`` the only graph is that of the circuit they share.
+    """
 
     name: str
     key: str
@@ -43,6 +48,7 @@ class Plan:
     parts: tuple[tuple[int, ...], ...]
     cut: Cut
     graphs: tuple[onnx.ModelProto, ...]
+    shards: Shards | None = None
 
     @property
     def run_args(self) -> dict[str, Any]:
@@ -57,14 +63,18 @@ class Plan:
 def build(plan: Plan, folder: Path, progress: Stage) -> Manifest:
     """Build the circuit in ``folder``, one heavy step at a time; return its manifest, written there too.
 
-    A circuit of one segment lies in the folder itself, others in a folder each below it. Raises
-    :class:`CallerError` where a segment does not fit its rows, :class:`TerminalError` where a proof of sample
-    values does not verify.
+    A circuit of one segment lies in the folder itself, others in a folder each below it, and so does the one
+    that shards share. Raises :class:`CallerError` where a segment does not fit its rows,
+    :class:`TerminalError` where a proof of sample values does not verify.
     """
-    joint = plan.cut.joint
+    joint = plan.shards.program if plan.shards else plan.cut.joint
     samples = dict(zip([s.name for s in joint.slots], sample_vectors(joint), strict=True))
-    if len(plan.cut.segments) == 1:
-        manifest = _build_one(plan, 0, plan.name, plan.key, samples, folder, progress)
+    if plan.shards:
+        name, key = f"{plan.name}.{SHARD}", f"{plan.key}.{SHARD}"
+        made = [_build_one(plan, joint, 0, name, key, samples, folder / SHARD, progress)]
+        manifest = _sharded(plan, plan.shards, made[0], folder)
+    elif len(plan.cut.segments) == 1:
+        manifest = _build_one(plan, joint, 0, plan.name, plan.key, samples, folder, progress)
     else:
         made = []
         for i in range(len(plan.cut.segments)):
@@ -73,7 +83,8 @@ def build(plan: Plan, folder: Path, progress: Stage) -> Manifest:
                 progress(f"{stage}, segment {number} of {len(plan.cut.segments)}")
 
             name, key = f"{plan.name}.{i}", f"{plan.key}.{i}"
-            made.append(_build_one(plan, i, name, key, samples, segment_folder(folder, i), of))
+            own = plan.cut.segments[i]
+            made.append(_build_one(plan, own, i, name, key, samples, segment_folder(folder, i), of))
         manifest = _joined(plan, made, folder)
     write_whole(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
     return manifest
@@ -86,6 +97,7 @@ def save(path: Path, model: onnx.ModelProto) -> None:
 
 def _build_one(
     plan: Plan,
+    program: Program,
     index: int,
     name: str,
     key: str,
@@ -93,7 +105,7 @@ def _build_one(
     folder: Path,
     progress: Stage,
 ) -> Manifest:
-    program, srs = plan.cut.segments[index], plan.srs
+    srs = plan.srs
     progress("keys")
     save(folder / CIRCUIT, plan.graphs[index])
     made = run_worker("compile", folder=str(folder), srs=str(srs.path), run_args=plan.run_args)
@@ -130,7 +142,7 @@ def _build_one(
     )
     manifest = _manifest(plan, name, key, folder, slots, (program.lookups,), costs)
     manifest = manifest.model_copy(update={"challenge_points": hashed if program.challenged else 0})
-    if len(plan.cut.segments) > 1:
+    if key != plan.key:
         write_whole(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
     return manifest
 
@@ -168,6 +180,27 @@ def _joined(plan: Plan, made: Sequence[Manifest], folder: Path) -> Manifest:
         for claims, m in zip(plan.parts, made, strict=True)
     )
     return manifest.model_copy(update={"segments": entries})
+
+
+def _sharded(plan: Plan, shards: Shards, one: Manifest, folder: Path) -> Manifest:
+    """The manifest of an average in shards: as many proofs of one circuit, whose keys are made once."""
+    c, n = one.costs, shards.count
+    costs = c.model_copy(
+        update={
+            "rows": n * c.rows,
+            "cells": n * c.cells,
+            "lookups": n * c.lookups,
+            "commitments": n * c.commitments,
+            "proof_bytes": n * c.proof_bytes,
+            "prove_s": round(n * c.prove_s, 3),
+        }
+    )
+    length = next(n.size for n in plan.cut.joint.nodes if n.label == "delta")
+    slots = tuple(
+        SlotShape(name=name, length=length, salt=0, columns=shards.columns) for name in ("remainder", "delta")
+    )
+    manifest = _manifest(plan, plan.name, plan.key, folder, slots, one.instances * n, costs)
+    return manifest.model_copy(update={"shards": shards})
 
 
 def _manifest(

@@ -10,6 +10,7 @@ import onnx
 
 from fedproof.circuits.manifest import Manifest
 from fedproof.circuits.program import build_program
+from fedproof.circuits.shards import FOLDER as SHARD
 from fedproof.circuits.spec import AverageSpec, TrainingSpec, numbers_of, training_of
 from fedproof.commitments import Committer
 from fedproof.errors import CallerError
@@ -71,7 +72,9 @@ class Circuit:
 
     @cached_property
     def parts(self) -> tuple[Circuit, ...]:
-        """What is proven, one proof each: the segments, or the circuit itself where it has none."""
+        """What is proven, one proof each: segments, shards (the same circuit each), or the circuit itself."""
+        if self.manifest.shards:
+            return (_shard(self),) * self.manifest.shards.count
         return tuple(_segment(self, i) for i in range(len(self.manifest.segments))) or (self,)
 
 
@@ -93,6 +96,24 @@ class Segment(Circuit):
         return self.whole.committer
 
 
+@dataclass(frozen=True)
+class Shard(Circuit):
+    """What each shard of ``whole``, an average, is proven with."""
+
+    whole: Circuit
+
+    @cached_property
+    def program(self) -> Program:
+        """That some columns hold digits."""
+        assert self.whole.manifest.shards is not None
+        return self.whole.manifest.shards.program
+
+    @cached_property
+    def committer(self) -> Committer:
+        """That of the average."""
+        return self.whole.committer
+
+
 def segment_folder(folder: Path, index: int) -> Path:
     """Where segment number ``index`` of the circuit in ``folder`` lies."""
     return folder / f"segment{index}"
@@ -102,3 +123,9 @@ def _segment(whole: Circuit, index: int) -> Segment:
     folder = segment_folder(whole.folder, index)
     manifest = Manifest.model_validate_json((folder / MANIFEST).read_text())
     return Segment(folder, manifest, whole.srs, whole, index)
+
+
+def _shard(whole: Circuit) -> Shard:
+    folder = whole.folder / SHARD
+    manifest = Manifest.model_validate_json((folder / MANIFEST).read_text())
+    return Shard(folder, manifest, whole.srs, whole)

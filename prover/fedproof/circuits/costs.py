@@ -11,7 +11,8 @@ import onnx
 from pydantic import Field, ValidationError
 
 from fedproof.circuits.program import build_program, float_graph
-from fedproof.circuits.spec import AnySpec, Strict, available, load_spec
+from fedproof.circuits.shards import shard_program
+from fedproof.circuits.spec import AnySpec, AverageSpec, Strict, available, load_spec
 from fedproof.commitments import RESERVED_ROWS
 from fedproof.errors import CallerError
 from fedproof.files import write_whole
@@ -21,7 +22,10 @@ from fedproof.project import Project
 
 
 class GoldenCosts(Strict):
-    """What is exact about the costs of one circuit, cut or not: the same on every machine."""
+    """What is exact about the costs of one circuit, cut or not: the same on every machine.
+
+    Of an average in shards, all but ``parameters`` is of one shard.
+    """
 
     name: str
     parameters: int = Field(description="elements of the model")
@@ -33,11 +37,14 @@ class GoldenCosts(Strict):
     equations: int = Field(description="elementwise equations, proven as one sum")
     functions: int = Field(description="values looked up in tables of functions")
     commitments: int = Field(description="points at the start of a proof, the challenge's included")
+    shards: int = Field(default=1, description="proofs of the circuit that an average takes")
 
     @classmethod
     def of(cls, name: str, spec: AnySpec, graph: onnx.ModelProto, program: Program) -> GoldenCosts:
         """Count what the circuit of a program costs. Nothing is compiled."""
         plonk = spec.plonk
+        if isinstance(spec, AverageSpec) and plonk.shards:
+            program = shard_program(name, spec, program, 2**plonk.logrows - RESERVED_ROWS)
         cells = count_cells(program, plonk.columns)
         sizes = [program.slot_size(s) for s in program.slots] + [program.late_size] * program.challenged
         model = next(i for i in graph.graph.input if i.name == "model")
@@ -53,6 +60,7 @@ class GoldenCosts(Strict):
             equations=sum(nodes[e.terms[0][1]].size for e in program.equations),
             functions=sum(nodes[f.x].size for f in program.functions),
             commitments=sum(n // (2**plonk.logrows - RESERVED_ROWS) + 1 for n in sizes),
+            shards=plonk.shards or 1,
         )
 
 

@@ -28,6 +28,10 @@ class Plonk(Strict):
     segments: int = Field(
         default=1, ge=1, le=32, description="circuits that a step is cut into, each with a proof of its own"
     )
+    # Without a default number: what a declaration does not use leaves its circuit's key as it was.
+    shards: int | None = Field(
+        default=None, ge=1, le=64, description="proofs of one circuit that an average is shared out over"
+    )
 
 
 class OptimiserSpec(Strict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from fedproof.circuits.shards import Shards
 from fedproof.circuits.spec import AnySpec, Strict
 
 FORMAT = 3
@@ -62,6 +63,10 @@ class Manifest(Strict):
     segments: tuple[SegmentEntry, ...] = Field(
         default=(),
         description="where the step was cut: each is proven for itself, and has a challenge; costs are sums",
+    )
+    shards: Shards | None = Field(
+        default=None,
+        description="of an average in shards: how; the circuit they share has its own manifest",
     )
     srs_digest: str
     development: bool = Field(description="made with a development SRS; refused outside a devnet")

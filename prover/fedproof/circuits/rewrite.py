@@ -10,8 +10,10 @@ import onnx
 
 from fedproof.circuits.changes import COLUMNS
 from fedproof.circuits.program import build_program
+from fedproof.circuits.shards import shard_program
 from fedproof.circuits.sizes import size_of
 from fedproof.circuits.spec import AverageSpec, TrainingSpec, available, load_spec
+from fedproof.commitments.committer import RESERVED_ROWS
 from fedproof.errors import CallerError
 from fedproof.files import write_whole
 from fedproof.lowering.circuit.counting import CellCounter
@@ -73,6 +75,8 @@ def follow(name: str, folder: Path, graph: onnx.ModelProto) -> list[str]:
         table = min(spec.table, logrows - 1)
         text = with_values(path.read_text(), "", {"table": table}) if table < spec.table else path.read_text()
         program = build_program(spec.model_copy(update={"table": table}), folder, graph)
+        if spec.plonk.shards:
+            program = shard_program(other, spec, program, int(2**logrows) - RESERVED_ROWS)
         counter = CellCounter(program)
         fitting = [c for c in COLUMNS if size_of(program, logrows, c, counter).fits]
         if not fitting:

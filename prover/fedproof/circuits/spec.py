@@ -47,6 +47,8 @@ _ADAPTER: TypeAdapter[AnySpec] = TypeAdapter(CircuitSpec)
 def load_spec(name: str, folder: Path) -> AnySpec:
     """Read and check ``folder/NAME.toml``. Raises :class:`CallerError` naming what is wrong and where."""
     spec = _read(name, folder)
+    if not isinstance(spec, AverageSpec) and spec.plonk.shards is not None:
+        raise CallerError(f"{name}.toml: plonk.shards: only an average is made of shards")
     if isinstance(spec, TrainingSpec):
         return spec
     if isinstance(spec, AverageSpec) and spec.plonk.segments != 1:

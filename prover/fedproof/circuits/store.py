@@ -23,7 +23,8 @@ from fedproof.circuits.build import CIRCUIT, Plan, Stage, build, save, versions
 from fedproof.circuits.compiled import DECLARATIONS, FLOAT, MANIFEST, Circuit
 from fedproof.circuits.manifest import FORMAT, Manifest
 from fedproof.circuits.program import build_program, float_graph
-from fedproof.circuits.spec import AnySpec, ForwardSpec, TrainingSpec, load_spec, training_of
+from fedproof.circuits.shards import Shards
+from fedproof.circuits.spec import AnySpec, AverageSpec, ForwardSpec, TrainingSpec, load_spec, training_of
 from fedproof.commitments import Committer
 from fedproof.errors import FedproofError, TerminalError
 from fedproof.files import sha256_bytes, sha256_file, write_whole
@@ -154,9 +155,12 @@ class CircuitStore:
         progress("lower")
         program = build_program(spec, self.project.circuits, graph)
         parts = partition(program, spec.plonk.segments)
-        made = cut(program, parts, Committer(srs.path, spec.plonk.logrows).usable_rows)
-        graphs = tuple(circuit_graph(segment) for segment in made.segments)
-        plan = Plan(name, "", spec, srs, parts, made, graphs)
+        committer, shards = Committer(srs.path, spec.plonk.logrows), None
+        if isinstance(spec, AverageSpec) and spec.plonk.shards:
+            shards = Shards.of(name, spec, program, committer)
+        made = cut(program, parts, committer.usable_rows)
+        graphs = tuple(circuit_graph(p) for p in ((shards.program,) if shards else made.segments))
+        plan = Plan(name, "", spec, srs, parts, made, graphs, shards)
         inputs = {
             "format": FORMAT,
             "name": name,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
@@ -15,17 +17,36 @@ from fedproof.commitments import Commitment
 from fedproof.errors import CallerError
 from fedproof.lowering import div_round, evaluate
 from fedproof.lowering.ir import MAX_BOUND, IntArray
+from fedproof.lowering.table import FIRST
 from fedproof.provers import CpuProver, Prover
 from fedproof.rounds.proof import Proof
 
 
 @dataclass(frozen=True)
 class Average:
-    """An exact weighted average. ``delta`` (D + S,) is what moves the model; ``slots`` are what is proven."""
+    """An exact weighted average. ``delta`` (D + S,) is what moves the model; ``slots`` are what is proven.
+
+    Of an average in shards ``slots`` are remainder, as committed, and delta; the shards' vectors follow.
+    """
 
     circuit: Circuit
     delta: IntArray
     slots: list[list[int]]
+
+    def commitment(self, index: int) -> Commitment:
+        """C of vector ``index`` of ``slots``, as a proof of this average shows it."""
+        shards, slot = self.circuit.manifest.shards, self.slots[index]
+        if shards is not None and index == 0:
+            slot = shards.padded(slot)
+        return self.circuit.committer.full(slot)[: None if shards is None else shards.columns]
+
+    @cached_property
+    def parts(self) -> list[list[list[int]]]:
+        """What each proof commits to: ``slots``, or the digits of each shard."""
+        shards = self.circuit.manifest.shards
+        if shards is None:
+            return [self.slots]
+        return shards.vectors_of(*self.slots)
 
 
 def fold_weights(samples: Sequence[int], bits: int) -> list[int]:
@@ -90,12 +111,25 @@ class Aggregator:
         total: IntArray = np.asarray(weights, dtype=np.int64) @ np.stack(updates)
         delta = div_round(total, self.bits)
         remainder = total + (1 << (self.bits - 1)) - (delta << self.bits)
-        values = evaluate(self.circuit.program, {"remainder": remainder, "delta": delta})
         program = self.circuit.program
+        values = evaluate(program, {"remainder": remainder, "delta": delta})
+        if self.circuit.manifest.shards:
+            return Average(self.circuit, delta, [(remainder + FIRST).tolist(), delta.tolist()])
         slots = slot_vectors(program, values, {s.name: random_salt(s.salt) for s in program.slots})
         return Average(self.circuit, delta, slots)
 
-    def prove(self, average: Average) -> Proof:
-        """Prove an average."""
-        run = self.prover.prove(self.circuit.folder, self.circuit.srs.path, average.slots)
-        return Proof.of(self.circuit, run)
+    def prove(self, average: Average, at_once: int = 1) -> Proof:
+        """Prove an average; of one in shards ``at_once`` shards at a time."""
+        numbers = range(len(average.parts))
+        if at_once == 1:
+            # Not in a thread: an interrupt ends the worker as well.
+            return Proof.joined(self.circuit, [self.prove_part(average, i) for i in numbers])
+        with ThreadPoolExecutor(at_once) as pool:
+            proofs = list(pool.map(lambda i: self.prove_part(average, i), numbers))
+        return Proof.joined(self.circuit, proofs)
+
+    def prove_part(self, average: Average, index: int) -> Proof:
+        """Prove shard ``index`` alone: in any order, on any machine; number 0 of 1 is the whole."""
+        part = self.circuit.parts[index]
+        run = self.prover.prove(part.folder, part.srs.path, average.parts[index])
+        return Proof.of(part, run)

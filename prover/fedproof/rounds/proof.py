@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
+from fedproof.circuits.shards import Shards
 from fedproof.circuits.spec import Strict
 from fedproof.circuits.store import Circuit
 from fedproof.circuits.witness import LATE
@@ -22,20 +23,24 @@ from fedproof.provers import CpuProver, ProofRun, Prover
 class Proof(Strict):
     """A proof of a circuit. ``seconds`` and ``peak_bytes`` say what making it took.
 
-    That of a circuit in segments is theirs, in order: its bytes are all their bytes.
+    That of a circuit in segments, or of an average in shards, is theirs, in order: its bytes are all their
+    bytes.
     """
 
     format: int = 1
     circuit: str
     key: str = Field(description="key of the compiled circuit")
-    proof: str = Field(description="proof bytes in hex; empty where there are segments")
+    proof: str = Field(description="proof bytes in hex; empty where there are segments or shards")
     instances: tuple[int, ...]
     context: str = Field(
         default=NO_CONTEXT.hex(), description="what its challenge binds it to, 32 bytes in hex"
     )
     vectors: tuple[str, ...] = Field(default=(), description="names of the committed vectors, in order")
     columns: tuple[int, ...] = Field(description="points of each committed vector, in order")
-    segments: tuple[Proof, ...] = Field(default=(), description="the proof of each segment, in order")
+    segments: tuple[Proof, ...] = Field(
+        default=(), description="the proof of each segment or shard, in order"
+    )
+    shards: Shards | None = Field(default=None, description="of shards: what their commitments add up to")
     witness_s: float
     prove_s: float
     peak_bytes: int
@@ -65,7 +70,7 @@ class Proof(Strict):
     @classmethod
     def joined(cls, circuit: Circuit, parts: Sequence[Proof]) -> Proof:
         """Return the proof of a circuit from those of its parts, in order; times are sums."""
-        if not circuit.manifest.segments:
+        if not circuit.manifest.segments and not circuit.manifest.shards:
             return parts[0]
         return cls(
             circuit=circuit.name,
@@ -76,6 +81,7 @@ class Proof(Strict):
             vectors=tuple(s.name for s in circuit.manifest.slots),
             columns=tuple(s.columns for s in circuit.manifest.slots),
             segments=tuple(parts),
+            shards=circuit.manifest.shards,
             witness_s=round(sum(p.witness_s for p in parts), 4),
             prove_s=round(sum(p.prove_s for p in parts), 4),
             peak_bytes=max(p.peak_bytes for p in parts),
@@ -92,9 +98,11 @@ class Proof(Strict):
     def commitments(self) -> list[Commitment]:
         """C of each committed vector, in the circuit's order, as read from the proof bytes.
 
-        Of a vector of several segments it is what the first of them commits to. Raises :class:`InvalidProof`
-        if there are too few bytes, or no such vector.
+        Of a vector of several segments it is what the first of them commits to; of shards what theirs add up
+        to. Raises :class:`InvalidProof` if there are too few bytes, or no such vector.
         """
+        if self.shards:
+            return list(combined(self.shards, [p.commitments for p in self.segments]))
         if self.segments:
             found = {
                 n: c for p in reversed(self.segments) for n, c in zip(p.vectors, p.commitments, strict=False)
@@ -121,11 +129,14 @@ def check_proof(
 
     ``context`` is what it must have been made for; None takes any that it names. Raises
     :class:`InvalidProof` saying which check failed: circuit, length, context, instances, points or the proof,
-    and in which segment, or which vector it is that two segments commit to differently.
+    and in which segment or shard, or which vector it is that two segments commit to differently.
     """
     _demand_circuit(circuit, proof)
     if context is not None and (made_for := bytes.fromhex(proof.context)) != context:
         raise InvalidProof(f"the proof was made for the context {made_for.hex()}, not for {context.hex()}")
+    if circuit.manifest.shards:
+        found = _check_parts(circuit, proof, prover, "shard")
+        return list(combined(circuit.manifest.shards, found))
     if not circuit.manifest.segments:
         return _check_one(circuit, proof, prover)
     return _check_segments(circuit, proof, prover)
@@ -137,10 +148,10 @@ def _demand_circuit(circuit: Circuit, proof: Proof) -> None:
         raise InvalidProof(
             f"the proof is of circuit {proof.circuit} {proof.key}, not of {circuit.name} {manifest.key}"
         )
-    if len(proof.segments) != len(manifest.segments):
-        raise InvalidProof(
-            f"the proof has {len(proof.segments)} segments, {circuit.name} has {len(manifest.segments)}"
-        )
+    wanted = manifest.shards.count if manifest.shards else len(manifest.segments)
+    if len(proof.segments) != wanted:
+        parts = "shards" if manifest.shards else "segments"
+        raise InvalidProof(f"the proof has {len(proof.segments)} {parts}, {circuit.name} has {wanted}")
     if len(proof.raw) != manifest.costs.proof_bytes:
         raise InvalidProof(
             f"the proof has {len(proof.raw)} bytes, "
@@ -161,14 +172,30 @@ def _check_one(circuit: Circuit, proof: Proof, prover: Prover | None) -> list[Co
     return commitments
 
 
-def _check_segments(circuit: Circuit, proof: Proof, prover: Prover | None) -> list[Commitment]:
-    made_for = bytes.fromhex(proof.context)
-    found: list[list[Commitment]] = []
+def combined(shards: Shards, found: Sequence[Sequence[Commitment]]) -> tuple[Commitment, Commitment]:
+    """C of remainder and quotient from C of each shard's; raises :class:`InvalidProof` if some lack."""
+    points = [[point for vector in own for point in vector] for own in found]
+    if [len(p) for p in points] != [shards.vectors * shards.points] * shards.count:
+        raise InvalidProof(
+            f"the proofs commit to {[len(p) for p in points]} columns, "
+            f"{shards.count} shards to {shards.vectors * shards.points} each"
+        )
+    return shards.combined(points)
+
+
+def _check_parts(circuit: Circuit, proof: Proof, prover: Prover | None, what: str) -> list[list[Commitment]]:
+    """Check each segment or shard for itself; return C of their vectors."""
+    made_for, found = bytes.fromhex(proof.context), []
     for i, (part, own) in enumerate(zip(circuit.parts, proof.segments, strict=True)):
         try:
             found.append(check_proof(part, own, prover, context=made_for))
         except InvalidProof as e:
-            raise InvalidProof(f"segment {i}: {e}") from e
+            raise InvalidProof(f"{what} {i}: {e}") from e
+    return found
+
+
+def _check_segments(circuit: Circuit, proof: Proof, prover: Prover | None) -> list[Commitment]:
+    found = _check_parts(circuit, proof, prover, "segment")
     # The manifest says which vector stands where, not the proof.
     names = [[s.name for s in entry.slots if s.name != LATE] for entry in circuit.manifest.segments]
     for name, ((first, at), *others) in shared(names).items():

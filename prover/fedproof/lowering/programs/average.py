@@ -33,3 +33,17 @@ def average_program(length: int, table: int, limbs: int) -> Program:
     if high:
         p.slot("advice", high, 1, shifted=True)
     return p
+
+
+def digits_program(rows: int, vectors: int, table: int) -> Program:
+    """Digits of ``table`` bits: every element of ``vectors`` committed columns of ``rows`` elements is one.
+
+    As committed a digit d is the row d + 1 of the lookup table. Nothing is computed from them: what number
+    they are the digits of is for the commitments to say (:mod:`fedproof.circuits.shards`).
+    """
+    p = Program(table)
+    for i in range(vectors):
+        digits = p.input(f"digits {i}", (rows,), 0, table + 1)
+        p.check(digits, 0, f"digits {i}")
+        p.slot(f"digits-{i}", [digits], 0, shifted=True)
+    return p
