@@ -109,7 +109,7 @@ class Averaging:
             return None
         if proof.key != circuit.manifest.key or len(found) != len(average.slots):
             return None
-        same = all(found[i] == circuit.committer.full(average.slots[i]) for i in self._unsalted())
+        same = all(found[i] == average.commitment(i) for i in self._unsalted())
         return proof if same else None
 
     def prove(self, number: int, average: Average) -> Proof:
