@@ -17,6 +17,7 @@ from fedproof.cli.commands import (
     proofs,
     relay,
     rounds,
+    service,
     srs,
     tuning,
     version,
@@ -66,6 +67,8 @@ app.command("verify")(proofs.verify)
 app.add_typer(devnet.app, name="devnet")
 app.command("deploy")(deploy.deploy)
 app.add_typer(rounds.app, name="round")
+app.command("aggregate")(service.aggregate)
+app.command("serve")(service.serve)
 app.command("relay")(relay.relay)
 app.command("verify-model")(models.verify_model)
 app.command("demo")(demo.demo)

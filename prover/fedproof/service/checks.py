@@ -68,7 +68,7 @@ def queue_moves(open_store: Callable[[], JobStore], stuck_s: float) -> Check:
 
     def check() -> str:
         store = open_store()
-        running, queued = store.list([State.RUNNING]), store.list([State.QUEUED])
+        running, queued = store.jobs([State.RUNNING]), store.jobs([State.QUEUED])
         waited = max((time.time() - max(j.changed, j.not_before) for j in queued), default=0.0)
         if queued and not running and waited > stuck_s:
             raise RetryableError(f"{len(queued)} jobs wait, for up to {waited:.0f} s, and none is worked on")
