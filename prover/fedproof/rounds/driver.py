@@ -106,8 +106,12 @@ class RoundDriver:
 
     # -- a round ------------------------------------------------------------------------------------
 
-    def run(self) -> RoundOutcome:
-        """Finish the round in progress, or open the next one and play it to its end."""
+    def run(self, *, finalize: bool = True) -> RoundOutcome:
+        """Finish the round in progress, or open the next one and play it to its end.
+
+        Without ``finalize`` the last submission is the end: an aggregator does the rest, and the outcome has
+        the model that the round started from.
+        """
         number = self.hub.latest_round(self.model_id)
         opened = None
         if number == 0 or self.hub.phase(self.model_id, number) not in (
@@ -124,7 +128,8 @@ class RoundDriver:
         self._commit(outcome)
         self._prove(outcome)
         self._submit(outcome)
-        self._finalize(outcome, base)
+        if finalize:
+            self._finalize(outcome, base)
         return outcome
 
     @contextmanager

@@ -156,6 +156,10 @@ def open_(model: ModelName = None, json: Json = False) -> None:
 def run(
     model: ModelName = None,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="How many rounds to play.")] = 1,
+    leave_open: Annotated[
+        bool,
+        typer.Option("--leave-open", help="Play the trainers only: `fedproof aggregate` ends the round."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Play rounds to their end: train, commit, prove, submit, average, finalize.
@@ -169,8 +173,16 @@ def run(
     from fedproof.cli import federation as fed  # noqa: PLC0415
 
     out = Output(json=json)
+    if leave_open and rounds > 1:
+        raise CallerError("--leave-open plays one round", hint="the next one opens when it has ended")
     federation, folder, place = _reach(model)
     pair = (compiled(federation.training, out), compiled(federation.average, out))
+    if leave_open:
+        with out.working("round") as say:
+            number = fed.driver(federation, folder, place, pair, _progress(say)).run(finalize=False).number
+        document = {"model_id": federation.model_id, "round": number}
+        out.result(document, f"round {number}: everyone has submitted (fedproof aggregate ends it)")
+        return
     played = []
     for _ in range(rounds):
         with out.working("round") as say:
