@@ -12,6 +12,7 @@ from fedproof.cli.commands import (
     demo,
     deploy,
     devnet,
+    jobs,
     models,
     networks,
     proofs,
@@ -64,6 +65,7 @@ circuits.app.command("tune")(tuning.tune)
 app.add_typer(srs.app, name="srs")
 app.command("prove")(proofs.prove)
 app.command("verify")(proofs.verify)
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(devnet.app, name="devnet")
 app.command("deploy")(deploy.deploy)
 app.add_typer(rounds.app, name="round")

@@ -15,3 +15,7 @@ ModelName = Annotated[
     str | None,
     typer.Option("--model", help="The name a model is registered under; the only one unless given."),
 ]
+ProverName = Annotated[
+    str | None,
+    typer.Option("--prover", help="cpu, gpu, ray or ray://HOST:PORT; FEDPROOF_PROVER, or cpu, unless given."),
+]

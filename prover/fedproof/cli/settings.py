@@ -54,6 +54,11 @@ def _build() -> str | None:
     return str(Path(root) / "build") if root else None
 
 
+def _jobs() -> str | None:
+    build = os.environ.get("FEDPROOF_BUILD") or _build()
+    return str(Path(build) / "jobs") if build else None
+
+
 def _always(value: str) -> Callable[[], str | None]:
     return lambda: value
 
@@ -61,6 +66,7 @@ def _always(value: str) -> Callable[[], str | None]:
 SETTINGS: tuple[Setting, ...] = (
     Setting("FEDPROOF_PROJECT", "folder with circuits/; else the nearest one upwards that has it", _project),
     Setting("FEDPROOF_BUILD", "folder of everything generated", _build),
+    Setting("FEDPROOF_JOBS", "folder of the queue of proofs", _jobs),
     Setting("FEDPROOF_CONTRACTS", "the checkout's verifier_contracts, when run from elsewhere"),
     Setting("FEDPROOF_DEVNET_L2_PORT", "port of the devnet's L2", _always("18545")),
     Setting("FEDPROOF_DEVNET_L1_PORT", "port of the devnet's L1", _always("18546")),

@@ -86,12 +86,16 @@ class Engine:
 
         Raises what kept the engine from going on: a queue that cannot be read or written.
         """
+        self.drain_quietly()
+        self.check()
+
+    def drain_quietly(self) -> None:
+        """As :meth:`drain`; what kept it from going on is raised by :meth:`check`."""
         self._draining = True
         if not self._started:
             self.start()
         self.wake()
         self.join()
-        self.check()
 
     def check(self) -> None:
         """Raise what kept the engine from going on, if anything did."""
