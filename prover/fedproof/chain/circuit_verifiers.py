@@ -7,7 +7,7 @@ from typing import Literal
 from fedproof.chain.artefacts import MAX_RUNTIME_BYTES
 from fedproof.chain.deployment import VerifierRecord
 from fedproof.chain.solidity import compile_verifier
-from fedproof.chain.verifier_specs import AnyVerifierSpec, Place, SegmentedSpec, VerifierSpec
+from fedproof.chain.verifier_specs import AnyVerifierSpec, Place, SegmentedSpec, ShardedSpec, VerifierSpec
 from fedproof.chain.vka import read_vka
 from fedproof.circuits import layout
 from fedproof.circuits.manifest import Manifest
@@ -38,12 +38,14 @@ def _points(manifest: Manifest) -> tuple[int, int]:
 
 
 def verifier_spec(circuit: Circuit, kind: Kind = "auto") -> AnyVerifierSpec:
-    """The verifier of ``circuit`` to deploy; for a circuit in segments theirs, and what ties them together.
+    """The verifier of ``circuit`` to deploy; in segments or shards theirs, and what ties them together.
 
     ``auto`` takes the plain verifier if it fits into a contract and the reusable one otherwise. Raises
     CallerError when the circuit's files are missing, TerminalError when its verifier does not compile or
     its challenge leaves out a vector that it checks.
     """
+    if circuit.manifest.shards:
+        return ShardedSpec(circuit.name, _of_one(circuit.parts[0], kind), circuit.manifest.shards)
     if not circuit.manifest.segments:
         return _of_one(circuit, kind)
     return SegmentedSpec(
@@ -103,6 +105,8 @@ def submission_vka(circuit: Circuit, spec_kind: Literal["plain", "reusable"]) ->
 
 def verifying_key(circuit: Circuit, record: VerifierRecord) -> tuple[bytes, ...]:
     """The key words to send with a proof of ``circuit`` to the verifier that was deployed."""
+    if record.kind == "sharded":
+        return verifying_key(circuit.parts[0], record.segments[0])
     if record.kind != "segmented":
         return submission_vka(circuit, record.kind)
     pairs = zip(circuit.parts, record.segments, strict=True)

@@ -27,7 +27,7 @@ from fedproof.chain.journal import ContractRecord, Journal, Progress, silent
 from fedproof.chain.networks import Chain, Network, Side, rpc_url
 from fedproof.chain.reverts import ErrorBook
 from fedproof.chain.solidity import Contracts, compile_project, compile_verifier
-from fedproof.chain.verifier_specs import AnyVerifierSpec, SegmentedSpec, VerifierSpec
+from fedproof.chain.verifier_specs import AnyVerifierSpec, SegmentedSpec, ShardedSpec, VerifierSpec
 from fedproof.chain.vka import vka_digest
 from fedproof.errors import CallerError, RetryableError, TerminalError
 from fedproof.relay.layerzero.pathway import Pathway, configure
@@ -39,6 +39,7 @@ LAYERZERO_ROUTE = keccak(text="fedproof.route.layerzero")
 __all__ = [
     "ChainPair",
     "SegmentedSpec",
+    "ShardedSpec",
     "VerifierSpec",
     "deploy",
     "layerzero_dvns",
@@ -55,6 +56,7 @@ _ABIS = (
     "LayerZeroReceiver",
     "ICircuitVerifier",
     "SegmentedCircuitVerifier",
+    "ShardedCircuitVerifier",
 )
 
 
@@ -285,7 +287,7 @@ class _Run:
         adapter = self.deploy(self.chains.l2, kind, *arguments, step=f"{kind}/{spec.circuit}", replacing=True)
         return VerifierRecord(
             circuit=spec.circuit,
-            kind="segmented",
+            kind="sharded" if isinstance(spec, ShardedSpec) else "segmented",
             adapter=adapter,
             segments=segments,
             commitment_count=spec.commitment_count,

@@ -36,11 +36,12 @@ class VerifierRecord(_Frozen):
 
     ``vka_digest`` is set for a reusable verifier: keccak256 of its key's words. ``development_srs`` says that
     whoever made the SRS can forge proofs. ``challenge_points`` is 0 for a circuit without a challenge. The
-    verifier of a circuit in ``segments`` calls their adapters.
+    verifier of a circuit in ``segments`` calls their adapters, that of one in shards the adapter of the only
+    one there is.
     """
 
     circuit: str
-    kind: Literal["plain", "reusable", "segmented"]
+    kind: Literal["plain", "reusable", "segmented", "sharded"]
     adapter: ContractRecord
     generated: ContractRecord | None = None
     segments: tuple[VerifierRecord, ...] = ()

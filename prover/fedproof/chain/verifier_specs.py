@@ -1,4 +1,4 @@
-"""What a deployment needs to know of a circuit's verifier, or of those of its segments."""
+"""What a deployment needs to know of a circuit's verifier, or of those of its segments or shards."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedproof.chain.vka import vka_digest
+from fedproof.circuits.shards import Shards
 
 #: (segment, point): number ``point`` of the commitments that the proof of a segment starts with.
 Place = tuple[int, int]
@@ -90,4 +91,53 @@ class SegmentedSpec:
         return "SegmentedCircuitVerifier", (list(adapters), words, list(self.outputs), list(self.links))
 
 
-AnyVerifierSpec = VerifierSpec | SegmentedSpec
+@dataclass(frozen=True)
+class ShardedSpec:
+    """The verifier of an average in shards: that of one ``shard``, and how they are laid out."""
+
+    circuit: str
+    shard: VerifierSpec
+    shards: Shards
+
+    @property
+    def segments(self) -> tuple[VerifierSpec, ...]:
+        """The one circuit that is verified, again and again."""
+        return (self.shard,)
+
+    @property
+    def commitment_count(self) -> int:
+        """Points that it returns: remainder and quotient."""
+        return 2 * self.shards.columns
+
+    @property
+    def proof_bytes(self) -> int:
+        """Length of a proof: of all shards' proofs, one after the other."""
+        return self.shards.count * self.shard.proof_bytes
+
+    @property
+    def development_srs(self) -> bool:
+        """Whether it rests on a development SRS."""
+        return self.shard.development_srs
+
+    @property
+    def srs_sha256(self) -> str:
+        """Digest of the SRS."""
+        return self.shard.srs_sha256
+
+    @property
+    def vka(self) -> tuple[bytes, ...]:
+        """Verifying key words of a proof: once, for all shards."""
+        return tuple(self.shard.vka)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The contract's ``Shape``."""
+        s = self.shards
+        return s.count, s.vectors, s.points, s.columns, s.digits, s.bits, len(self.vka)
+
+    def adapter_arguments(self, adapters: Sequence[str]) -> tuple[str, tuple[object, ...]]:
+        """The contract, and what its constructor takes, for the shard's adapter there."""
+        return "ShardedCircuitVerifier", (adapters[0], self.shape, self.shards.offset)
+
+
+AnyVerifierSpec = VerifierSpec | SegmentedSpec | ShardedSpec

@@ -8,11 +8,12 @@ from fedproof.chain.circuit_verifiers import verifier_spec
 from fedproof.chain.client import ChainClient
 from fedproof.chain.hub import HubClient
 from fedproof.chain.solidity import compile_project, compile_verifier
-from fedproof.chain.verifier_specs import SegmentedSpec, VerifierSpec
+from fedproof.chain.verifier_specs import SegmentedSpec, ShardedSpec, VerifierSpec
 from fedproof.chain.vka import vka_digest
 from fedproof.circuits import AverageSpec
 from fedproof.circuits.store import Circuit
 from fedproof.errors import CallerError, InvalidProof
+from fedproof.rounds.registration import ones_of
 from fedproof.rounds.vectors import training_spec
 
 
@@ -53,7 +54,7 @@ def check_registration(hub: HubClient, model_id: bytes, training: Circuit, avera
         raise CallerError(f"{average.name!r} is not a circuit of kind 'average'")
     committer, length = training.committer, training.manifest.slot("model").length
     facts: dict[str, tuple[object, object]] = {
-        "commitment of ones": (tuple(config.ones), committer.ones(length)),
+        "commitment of ones": (tuple(config.ones), ones_of(average, committer, length)),
         "tail": (tuple(config.tail), tuple(committer.tail)),
         "columns of a batch": (config.batch_columns, training.manifest.slot("batch").columns),
         "samples of a step": (config.samples_per_step, numbers.batch),
@@ -72,10 +73,12 @@ def check_registration(hub: HubClient, model_id: bytes, training: Circuit, avera
 
 
 def adapter_differences(client: ChainClient, address: str, circuit: Circuit) -> list[str]:
-    """In what the verifier at ``address`` differs from that of ``circuit``, segment by segment."""
+    """In what the verifier at ``address`` differs from that of ``circuit``, segments and shards included."""
     spec = verifier_spec(circuit)
     if isinstance(spec, SegmentedSpec):
         return _segmented_differences(client, address, spec)
+    if isinstance(spec, ShardedSpec):
+        return _sharded_differences(client, address, spec)
     return _own_differences(client, address, spec)
 
 
@@ -101,6 +104,20 @@ def _segmented_differences(client: ChainClient, address: str, spec: SegmentedSpe
     for (own, _, _), ours in zip(segments, spec.segments, strict=True):
         found += _own_differences(client, str(own), ours)
     return found
+
+
+def _sharded_differences(client: ChainClient, address: str, spec: ShardedSpec) -> list[str]:
+    adapter = client.at(address, compile_project()["ShardedCircuitVerifier"].abi)
+    facts: dict[str, tuple[object, object]] = {
+        "shape": (_nested(client.call(adapter.functions.shape())), spec.shape),
+        "offset": (_nested(client.call(adapter.functions.offset())), spec.shards.offset),
+    }
+    found = [
+        f"{name} of the verifier of {spec.circuit}: {has}, not {ours}"
+        for name, (has, ours) in facts.items()
+        if has != ours
+    ]
+    return found + _own_differences(client, str(client.call(adapter.functions.circuit())), spec.shard)
 
 
 def _nested(values: object) -> object:

@@ -9,6 +9,7 @@ from fedproof.chain.deployment import Deployment
 from fedproof.chain.hub import HubClient, ModelConfig
 from fedproof.circuits import AverageSpec
 from fedproof.circuits.store import Circuit
+from fedproof.commitments import Commitment, Committer
 from fedproof.errors import CallerError
 from fedproof.rounds.vectors import ModelVector, training_spec
 
@@ -41,7 +42,7 @@ def model_config(
     vector = genesis.vector
     return ModelConfig(
         genesis=committer.pure(vector),
-        ones=committer.ones(len(vector)),
+        ones=ones_of(average, committer, len(vector)),
         tail=committer.tail,
         batch_columns=training.manifest.slot("batch").columns,
         step_verifier=deployment.verifiers[training.name].adapter.address,
@@ -68,6 +69,12 @@ def refuse_state(training: Circuit) -> None:
             f"the steps of {training.name!r} carry an optimiser's state, which is not followed here",
             hint="use a hub, or check_steps",
         )
+
+
+def ones_of(average: Circuit, committer: Committer, length: int) -> Commitment:
+    """P of the ones that the hub rounds with: ``length`` of them, or one a row that the shards check."""
+    shards = average.manifest.shards
+    return shards.ones(committer) if shards else committer.ones(length)
 
 
 def register_model(
