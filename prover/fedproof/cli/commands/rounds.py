@@ -158,7 +158,7 @@ def run(
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="How many rounds to play.")] = 1,
     leave_open: Annotated[
         bool,
-        typer.Option("--leave-open", help="Play the trainers only: `fedproof aggregate` ends the round."),
+        typer.Option("--leave-open", help="Play the trainers only; an aggregator ends the round."),
     ] = False,
     json: Json = False,
 ) -> None:
