@@ -1,0 +1,80 @@
+"""A round in progress between two trainers, and what a client may put in place of its reply."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+from flower_world import NODES, World, sent
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message
+
+from fedproof.exchange.documents import RoundPlan
+from fedproof.flower import LocalRound
+from fedproof.flower.answers import answered
+from fedproof.flower.gate import Gate
+from fedproof.flower.wire import read_vector
+
+
+class Stage:
+    """A round in progress between two trainers, with the honest reply of each."""
+
+    def __init__(self, world: World, folder) -> None:
+        self.world, self.strategy, self.grid = world, world.strategy(folder), world.honest(2)
+        self.sent = list(self.strategy.configure_train(1, world.arrays, ConfigRecord(), self.grid))
+        self.replies = {r.metadata.src_node_id: r for r in self.grid.send_and_receive(self.sent)}
+        self.plan = self.gate.folder.plan
+
+    @property
+    def gate(self) -> Gate:
+        assert self.strategy._gate is not None
+        return self.strategy._gate
+
+    def honest(self, index: int = 0) -> Message:
+        return copy.deepcopy(self.replies[NODES[index]])
+
+    def asked(self, index: int = 0) -> Message:
+        return next(m for m in self.sent if m.metadata.dst_node_id == NODES[index])
+
+    def of(self, played: LocalRound, plan: RoundPlan | None = None) -> Message:
+        """What the first node would send for a round that it played otherwise."""
+        return sent(Message(answered(played, plan or self.plan), reply_to=self.asked()))
+
+    def demand_refused(self, reply: Message, reason: str) -> None:
+        before = dict(self.gate.accepted)
+        refused = self.gate.accept(sent(reply))
+        assert refused is not None
+        assert reason in refused.reason
+        assert self.gate.accepted == before
+
+    def demand_accepted(self, reply: Message) -> None:
+        refused = self.gate.accept(reply)
+        assert refused is None, refused
+
+
+def record(reply: Message) -> ConfigRecord:
+    return reply.content.config_records["fedproof"]
+
+
+def update_of(world: World, reply: Message) -> np.ndarray:
+    return read_vector(reply.content.array_records["update"], world.training.manifest.slot("model").length)
+
+
+def rewritten(raw: bytes, kind, **changes) -> bytes:
+    document = kind.model_validate_json(raw)
+    return document.model_copy(update=changes).model_dump_json().encode()
+
+
+def refused_enrolment(world: World, folder, *mods, **options) -> str:
+    strategy = world.strategy(folder, **options)
+    list(strategy.configure_train(1, world.arrays, ConfigRecord(), world.grid(world.app(0, *mods))))
+    (refused,) = strategy.refused
+    assert refused.trainer is None
+    return refused.reason
+
+
+def scaling(message, context, call_next):
+    reply = call_next(message, context)
+    if "update" in reply.content.array_records:
+        arrays = reply.content.array_records["update"]
+        reply.content["update"] = ArrayRecord({"vector": Array(10 * arrays["vector"].numpy())})
+    return reply

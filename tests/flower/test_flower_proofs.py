@@ -1,0 +1,45 @@
+"""A round with real proofs, and replies whose proofs are not what they have to be."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from flower_stage import Stage, record
+from flower_world import World
+
+from fedproof.exchange.folder import RoundFolder
+from fedproof.rounds import Proof, check_proof
+
+pytestmark = pytest.mark.prove
+
+
+@pytest.fixture(scope="module")
+def proven(world: World, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    return Stage(world, tmp_path_factory.mktemp("proven"))
+
+
+def test_a_round_with_real_proofs(proven: Stage) -> None:
+    # Forgeries first, at the same open round: none of them gets in the way of the honest reply.
+    reply = proven.honest()
+    (raw,) = record(reply)["proofs"]
+    proof = Proof.model_validate_json(raw)
+    flipped = bytearray(proof.raw)
+    flipped[-1] ^= 1
+    changed = proof.model_copy(update={"proof": "0x" + flipped.hex()})
+    record(reply)["proofs"] = [changed.model_dump_json().encode()]
+    proven.demand_refused(reply, "step 0: the proof of tiny does not verify")
+
+    reply, other = proven.honest(), copy.deepcopy(record(proven.honest(1)))
+    record(reply)["proofs"] = other["proofs"]
+    proven.demand_refused(reply, "step 0: the proof was made for the context")
+
+    foreign = Proof.model_validate_json(other["proofs"][0]).model_copy(update={"context": proof.context})
+    record(reply)["proofs"] = [foreign.model_dump_json().encode()]
+    proven.demand_refused(reply, "step 0: the public instances are")
+
+    arrays, metrics = proven.strategy.aggregate_train(1, [proven.honest(0), proven.honest(1)])
+    assert arrays is not None
+    assert metrics["fedproof-accepted"] == 2
+    folder = RoundFolder(proven.gate.folder.path)
+    check_proof(proven.world.average, folder.average, proven.world.prover)
