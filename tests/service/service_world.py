@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from prometheus_client import generate_latest
 from tiny_circuits import PARAMETERS, NotingProver
 
 from fedproof.chain.digests import model_hash
@@ -190,6 +191,11 @@ class Arena:
         return AggregatorService(
             settler, Journal(own / "outcomes.jsonl"), stop, pace or Pace(poll_s=1, most_s=8, patience_s=0)
         )
+
+    @staticmethod
+    def text(service: AggregatorService) -> str:
+        """Its metrics, as Prometheus reads them."""
+        return generate_latest(service.gauges.registry).decode()
 
     def leave_out(self, number: int, trainer: str) -> None:
         """The guardians leave a trainer out."""

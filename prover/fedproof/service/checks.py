@@ -63,11 +63,10 @@ def disk_has_room(folder: Path, least_bytes: int) -> Check:
     return check
 
 
-def queue_moves(open_store: Callable[[], JobStore], stuck_s: float) -> Check:
+def queue_moves(store: JobStore, stuck_s: float) -> Check:
     """Check that no job waits for more than ``stuck_s`` seconds while none is worked on."""
 
     def check() -> str:
-        store = open_store()
         running, queued = store.jobs([State.RUNNING]), store.jobs([State.QUEUED])
         waited = max((time.time() - max(j.changed, j.not_before) for j in queued), default=0.0)
         if queued and not running and waited > stuck_s:

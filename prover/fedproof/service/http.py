@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from types import TracebackType
@@ -14,7 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from fedproof.errors import RetryableError
+from fedproof.errors import FedproofError, RetryableError
 from fedproof.service.health import Health, Verdict
 
 Start = Callable[..., Any]
@@ -26,20 +27,26 @@ PATHS = ("/metrics", "/healthz", "/readyz")
 def application(registry: CollectorRegistry, live: Health, ready: Health) -> Callable[..., Iterable[bytes]]:
     """Return the WSGI application."""
     metrics = make_wsgi_app(registry)
+    healths = {"/healthz": live, "/readyz": ready}
 
     def answer(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
-        if environ.get("REQUEST_METHOD") not in {"GET", "HEAD"}:
-            return _send(environ, start, HTTPStatus.METHOD_NOT_ALLOWED, {"error": "GET or HEAD only"})
-        if path == "/metrics":
-            return list(metrics(environ, start))
-        if path == "/healthz":
-            return _send(environ, start, *_told(live.verdict()))
-        if path == "/readyz":
-            return _send(environ, start, *_told(ready.verdict()))
-        if path == "/":
-            return _send(environ, start, HTTPStatus.OK, {"paths": PATHS})
-        return _send(environ, start, HTTPStatus.NOT_FOUND, {"error": "no such path", "paths": PATHS})
+        reading = environ.get("REQUEST_METHOD") in {"GET", "HEAD"}
+        if path == "/metrics" and reading:
+            try:
+                return list(metrics(environ, start))
+            except FedproofError as error:
+                # The queue cannot be read: half of the metrics would look like all of them.
+                return _send(environ, start, HTTPStatus.SERVICE_UNAVAILABLE, {"error": error.message})
+        if not reading:
+            told: Answer = HTTPStatus.METHOD_NOT_ALLOWED, {"error": "GET or HEAD only"}
+        elif path in healths:
+            told = _told(healths[path].verdict())
+        elif path == "/":
+            told = HTTPStatus.OK, {"paths": PATHS}
+        else:
+            told = HTTPStatus.NOT_FOUND, {"error": "no such path", "paths": PATHS}
+        return _send(environ, start, *told)
 
     return answer
 
@@ -101,7 +108,9 @@ class HttpService:
         self._server.set_app(app)
         self.host = host
         self.port = int(self._server.server_port)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="fedproof-http", daemon=True)
+        # Looks ten times a second whether it is to end.
+        serve = partial(self._server.serve_forever, poll_interval=0.1)
+        self._thread = threading.Thread(target=serve, name="fedproof-http", daemon=True)
         self._thread.start()
 
     @property

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
-from functools import cache
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedproof.cli.commands.circuits import compiled
-from fedproof.cli.options import Json, ModelName
+from fedproof.cli.options import Json, ModelName, ProverName
 from fedproof.cli.output import Output
 from fedproof.errors import CallerError
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from fedproof.jobs import JobStore
     from fedproof.project import Project
-    from fedproof.provers import Prover
     from fedproof.service.health import Check
     from fedproof.service.http import HttpService
 
@@ -59,10 +58,7 @@ def aggregate(
     account: Annotated[
         int | None, typer.Option("--account", min=0, max=31, help="On a devnet: which account pays.")
     ] = None,
-    prover: Annotated[
-        str | None,
-        typer.Option("--prover", help="See `fedproof provers list`; FEDPROOF_PROVER unless given."),
-    ] = None,
+    prover: ProverName = None,
     once: Annotated[
         bool, typer.Option("--once", help="Do what can be done now, and end; fail if that is not all.")
     ] = False,
@@ -92,6 +88,8 @@ def aggregate(
         fedproof aggregate --once
     """
     from fedproof.cli import aggregation  # noqa: PLC0415 - slow to import
+    from fedproof.cli.proving import proving  # noqa: PLC0415
+    from fedproof.metrics import jobs_registry  # noqa: PLC0415
     from fedproof.project import Project  # noqa: PLC0415
     from fedproof.service import checks  # noqa: PLC0415
     from fedproof.service.aggregator import AggregatorService, Pace  # noqa: PLC0415
@@ -112,8 +110,8 @@ def aggregate(
     hub = aggregation.hub_of(place, account)
     pair = (compiled(subject.training, out), compiled(subject.average, out))
     with ExitStack() as open_things:
-        registry = _registry(project)
-        chosen = _prover(project, prover, open_things)
+        chosen = open_things.enter_context(proving(project, prover))
+        registry = jobs_registry(chosen.store)
         models = aggregation.models_of(subject, place, hub, pair, chosen, updates)
         if genesis is not None:
             aggregation.take_genesis(models, genesis)
@@ -122,7 +120,7 @@ def aggregate(
         service = AggregatorService(settler, Journal(subject.folder / "outcomes.jsonl"), stop, pace, gauges)
         if serve is not None:
             chain = checks.chain_answers(lambda: checks.impatient(place.chains.l2), place.deployment.hub)
-            ready = _common(project, least_free, stuck) | {
+            ready = _common(project, chosen.store, least_free, stuck) | {
                 "chain": chain,
                 "srs": checks.srs_is_there(SrsStore(project.srs), [c.manifest.costs.logrows for c in pair]),
                 "loop": checks.loop_turns(service),
@@ -165,18 +163,22 @@ def serve(
     """
     import math  # noqa: PLC0415
 
+    from fedproof.jobs import open_jobs  # noqa: PLC0415 - slow to import
+    from fedproof.metrics import jobs_registry  # noqa: PLC0415
     from fedproof.project import Project  # noqa: PLC0415
-    from fedproof.service import checks  # noqa: PLC0415 - slow to import
+    from fedproof.service import checks  # noqa: PLC0415
     from fedproof.service.stopping import Stop  # noqa: PLC0415
     from fedproof.srs import SrsStore  # noqa: PLC0415
 
     out, project, stop = Output(json=json), Project.find(), Stop()
-    ready = _common(project, least_free, stuck) | {"srs": checks.srs_is_there(SrsStore(project.srs))}
-    if deployment is not None:
-        ready["chain"] = _chain(deployment)
-    with _serving(_registry(project), {}, ready, host, port) as http, stop.on_signals():
-        stop.sleep(math.inf if seconds is None else seconds)
-        document = {"url": http.url, "stopped": stop.requested}
+    with closing(open_jobs(project)) as store:
+        ready = _common(project, store, least_free, stuck)
+        ready["srs"] = checks.srs_is_there(SrsStore(project.srs))
+        if deployment is not None:
+            ready["chain"] = _chain(deployment)
+        with _serving(jobs_registry(store), {}, ready, host, port) as http, stop.on_signals():
+            stop.sleep(math.inf if seconds is None else seconds)
+            document = {"url": http.url, "stopped": stop.requested}
     out.result(document, f"served {document['url']}")
 
 
@@ -192,13 +194,12 @@ def _serving(
     return http
 
 
-def _common(project: Project, least_free: float, stuck: float) -> dict[str, Check]:
-    from fedproof.jobs import open_jobs  # noqa: PLC0415
+def _common(project: Project, store: JobStore, least_free: float, stuck: float) -> dict[str, Check]:
     from fedproof.service import checks  # noqa: PLC0415
 
     return {
         "disk": checks.disk_has_room(project.build, int(least_free * _GIB)),
-        "queue": checks.queue_moves(cache(lambda: open_jobs(project)), stuck),
+        "queue": checks.queue_moves(store, stuck),
     }
 
 
@@ -215,20 +216,3 @@ def _chain(name: str) -> Check:
     url = Devnet().url("l2") if network.is_devnet else rpc_url(network, "l2")
     client = ChainClient(network.l2, url)
     return checks.chain_answers(lambda: checks.impatient(client), found.hub)
-
-
-def _prover(project: Project, text: str | None, open_things: ExitStack) -> Prover:
-    from fedproof.jobs import DurableProver, open_jobs  # noqa: PLC0415
-    from fedproof.provers.registry import open_prover  # noqa: PLC0415
-
-    inner = open_prover(text)
-    store = open_jobs(project)
-    open_things.callback(store.close)
-    return open_things.enter_context(DurableProver(inner, store))
-
-
-def _registry(project: Project) -> Any:  # noqa: ANN401
-    from prometheus_client import CollectorRegistry  # noqa: PLC0415
-
-    del project
-    return CollectorRegistry()
