@@ -126,31 +126,37 @@ class Location:
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_passing),
             stop=tenacity.stop_after_attempt(self._attempts),
-            wait=tenacity.wait_exponential_jitter(initial=self._wait_s, max=10),
+            wait=tenacity.wait_random_exponential(multiplier=self._wait_s, max=10),
             reraise=True,
         )
         try:
             return attempts(call)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise ContentMissing(f"{self.shown} has no {name}") from error
         except FedproofError:
             raise
-        except PermissionError as error:
-            raise CallerError(f"{self.shown} refuses {name}: {error.strerror or error}") from error
         # fsspec's file systems raise whatever their libraries do.
         except Exception as error:
-            if _is_passing(error):
-                raise StoreUnreachable(
-                    f"{self.shown} gives no answer for {name}, tried {self._attempts} times: "
-                    f"{type(error).__name__}"
-                ) from error
-            raise TerminalError(f"{self.shown}: {name}: {type(error).__name__}: {error}") from error
+            raise self._told(name, error) from error
+
+    def _told(self, name: str, error: Exception) -> FedproofError:
+        kind = type(error).__name__
+        if _is_passing(error):
+            return StoreUnreachable(
+                f"{self.shown} gives no answer for {name}, tried {self._attempts} times: {kind}"
+            )
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return ContentMissing(f"{self.shown} has no {name}")
+        if isinstance(error, PermissionError):
+            return CallerError(f"{self.shown} refuses {name}: {error.strerror or error}")
+        return TerminalError(f"{self.shown}: {name}: {kind}: {error}")
 
 
 def _is_passing(error: BaseException) -> bool:
     """Whether the same call may succeed later."""
     if isinstance(error, ConnectionError | TimeoutError):
         return True
+    if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
+        # What fsspec makes of a web server that is not there.
+        return _is_passing(error.__cause__)
     if type(error).__module__.partition(".")[0] in _LIBRARIES:
         status = getattr(error, "status", None)
         return not isinstance(status, int) or status >= 500 or status == _TOO_MANY

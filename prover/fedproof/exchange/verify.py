@@ -59,9 +59,16 @@ def verify_round(
     noted = DeferredVerifier()
     updates = _submissions(folder, training, base, result, noted, report)
     report.model = _average(folder, (training, average), base, result, updates, noted, report)
-    report.proofs = noted.finish(prover or CpuProver())
+    report.proofs = _verified(noted, prover)
     report.found("proofs", folder.path, f"{report.proofs} verified")
     return report
+
+
+def _verified(noted: DeferredVerifier, prover: Prover | None) -> int:
+    if prover is not None:
+        return noted.finish(prover)
+    with CpuProver() as own:
+        return noted.finish(own)
 
 
 def verify_rounds(

@@ -32,11 +32,12 @@ def check_average(
     bits = spec.table
     if len(updates) != len(weights) or min(weights, default=-1) < 0 or sum(weights) != 2**bits:
         raise CallerError(f"{len(updates)} updates and weights {list(weights)}, which must sum to {2**bits}")
-    committer = circuit.committer
+    committer, shards = circuit.committer, circuit.manifest.shards
     names = [s.name for s in circuit.manifest.slots]
     found = dict(zip(names, check_proof(circuit, proof, prover), strict=True))
     delta = committer.to_pure(found["delta"])
-    ones = committer.ones(circuit.manifest.slot("delta").length)
+    # Of an average in shards the rows behind the vector are rounded and checked as well.
+    ones = shards.ones(committer) if shards else committer.ones(circuit.manifest.slot("delta").length)
     summed = add(weighted_sum(updates, weights), mul(ones, 2 ** (bits - 1) + 1))
     if committer.to_pure(found["remainder"]) != sub(summed, mul(delta, 2**bits)):
         raise InvalidProof("the proof is of another average than that of these updates with these weights")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fedproof.circuits.store import Circuit
 from fedproof.circuits.witness import random_salt, random_small, slot_vectors
-from fedproof.commitments import NO_CONTEXT
+from fedproof.commitments import NO_CONTEXT, Commitment, neg, sub
 from fedproof.errors import CallerError
 from fedproof.lowering import evaluate, salt_length
 from fedproof.lowering.ir import IntArray
@@ -110,3 +112,14 @@ def prove_step(step: PreparedStep, prover: Prover | None = None, context: bytes 
     Raises :class:`ProverKilled` (retryable) if the prover died.
     """
     return prove_prepared(step, prover, context)
+
+
+def update_commitment(steps: Sequence[PreparedStep]) -> Commitment:
+    """Pure commitment of the update that steps make: minus the sum of theirs."""
+    if not steps:
+        raise CallerError("no step was taken: there is no update")
+    committer = steps[0].circuit.committer
+    total = neg(committer.to_pure(steps[0].commitment("step")))
+    for step in steps[1:]:
+        total = sub(total, committer.to_pure(step.commitment("step")))
+    return total

@@ -11,14 +11,14 @@ from types import TracebackType
 
 from fedproof.chain.digests import commit_digest, step_context
 from fedproof.circuits.store import Circuit
-from fedproof.commitments import Commitment, sub
+from fedproof.commitments import Commitment
 from fedproof.errors import CallerError
 from fedproof.lowering.ir import IntArray
 from fedproof.provers import Prover
 from fedproof.rounds.dataset import Batch, Dataset
 from fedproof.rounds.kept import prove_kept
 from fedproof.rounds.proof import Proof
-from fedproof.rounds.trainer import PreparedStep, Trainer
+from fedproof.rounds.trainer import PreparedStep, Trainer, update_commitment
 from fedproof.rounds.vectors import ModelVector
 from fedproof.training.checkpoint import Checkpoint
 from fedproof.training.data import content
@@ -209,13 +209,8 @@ class TrainingRound:
 
     @property
     def update_commitment(self) -> Commitment:
-        """Pure commitment of the update: minus the sum of those of the steps."""
-        committer = self.circuit.committer
-        zero = committer.pure([0] * len(self.base.vector))
-        total = zero
-        for step in self.steps:
-            total = sub(total, committer.to_pure(step.commitment("step")))
-        return total
+        """Pure commitment of the update."""
+        return update_commitment(self.steps)
 
     # -- the end --------------------------------------------------------------------------------
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from eth_account.signers.local import LocalAccount
@@ -76,7 +78,8 @@ class ProvingTrainer:
         self.address = str(self.account.address)
         self.folder = Path(folder)
         self.dataset = dataset_of(self.circuit, data, self.folder / "dataset.json")
-        self.prover = prover_of(prover)
+        self._opened = ExitStack()
+        self.prover = prover_of(prover, self._opened)
         self._loss = loss
         self._every = checkpoint_every
         self._round: TrainingRound | None = None
@@ -236,8 +239,16 @@ class ProvingTrainer:
         return submit_to_folder(self.current, folder, self.account)
 
     def close(self) -> None:
-        """End the prover's workers."""
-        self.prover.close()
+        """End the prover that was opened here by its name; one that was given stays open."""
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def _loss_of(self, model: ModelVector, batch: Batch) -> float:
         if self._loss is None:
