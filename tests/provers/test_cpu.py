@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import tempfile
 import threading
 import time
@@ -20,6 +19,7 @@ from fedproof.commitments import SCALAR_MODULUS, read_commitments
 from fedproof.errors import CallerError, FedproofError, TerminalError
 from fedproof.provers import CpuProver, ProverKilled, WitnessRejected
 from fedproof.provers.cpu import run_worker
+from fedproof.provers.cpu.process import WorkerProcess
 from fedproof.provers.cpu.worker import felt
 
 pytestmark = pytest.mark.prove
@@ -158,52 +158,71 @@ def test_a_malformed_key_does_not_verify_anything(prover, circuit, proven, copy,
         assert not prover.verify(copy, circuit.srs.path, proven.proof, proven.instances)
 
 
-def _kill_worker(found: list[int]) -> None:
+def _workers() -> set[psutil.Process]:
+    found = set()
+    for child in psutil.Process(os.getpid()).children():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if "fedproof.provers.cpu.worker" in child.cmdline():
+                found.add(child)
+    return found
+
+
+def _kill_worker(found: list[int], others: set[psutil.Process], temporary: Path) -> None:
+    """Kill the worker that is none of the others as soon as it has come as far as the proof."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        for child in psutil.Process(os.getpid()).children():
-            try:
-                if "fedproof.provers.cpu.worker" in child.cmdline():
-                    # Let it come as far as the proof.
-                    scratch = Path(child.cmdline()[-1]).parent
-                    if (scratch / "witness.json").is_file():
-                        found.append(child.pid)
-                        child.send_signal(signal.SIGKILL)
-                        return
-            except (psutil.NoSuchProcess, psutil.ZombieProcess):
-                continue
+        if list(temporary.glob("fedproof-*/witness.json")):
+            for worker in _workers() - others:
+                found.append(worker.pid)
+                worker.kill()
+            return
         time.sleep(0.002)
 
 
 def test_a_worker_killed_while_proving_leaves_the_caller_alive_and_nothing_behind(
-    prover, circuit, slots, proven, monkeypatch, tmp_path
+    circuit, slots, proven, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = sorted(p.name for p in circuit.folder.iterdir())
     found: list[int] = []
-    killer = threading.Thread(target=_kill_worker, args=(found,))
+    killer = threading.Thread(target=_kill_worker, args=(found, _workers(), tmp_path))
     killer.start()
-    with pytest.raises(ProverKilled, match=r"killed by SIGKILL.*out of memory") as killed:
-        prover.prove(circuit.folder, circuit.srs.path, slots)
-    killer.join()
-    assert killed.value.exit_code == 75
-    assert found
-    assert not psutil.pid_exists(found[0])
-    assert list(tmp_path.iterdir()) == []
-    assert sorted(p.name for p in circuit.folder.iterdir()) == before
-    again = prover.prove(circuit.folder, circuit.srs.path, slots)
-    assert verify(prover, circuit, again.proof, again.instances)
+    with CpuProver(workers=1) as prover:
+        with pytest.raises(ProverKilled, match=r"killed by SIGKILL.*out of memory") as killed:
+            prover.prove(circuit.folder, circuit.srs.path, slots)
+        killer.join()
+        assert killed.value.exit_code == 75
+        assert found
+        assert not psutil.pid_exists(found[0])
+        assert list(tmp_path.iterdir()) == []
+        assert sorted(p.name for p in circuit.folder.iterdir()) == before
+        again = prover.prove(circuit.folder, circuit.srs.path, slots)
+        assert verify(prover, circuit, again.proof, again.instances)
 
 
-def test_a_worker_that_hangs_is_killed(circuit, slots):
+@pytest.fixture
+def hanging(monkeypatch, tmp_path):
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\nexec sleep 60\n")
+    script.chmod(0o700)
+    monkeypatch.setattr("sys.executable", str(script))
+
+
+def test_a_worker_that_hangs_is_killed(hanging):
     with pytest.raises(ProverKilled, match="gave no answer in 0 s"):
-        run_worker("prove", timeout_s=0.2, folder=str(circuit.folder), srs=str(circuit.srs.path), slots=[])
+        run_worker("verify", timeout_s=0.2)
+    worker = WorkerProcess()
+    with pytest.raises(ProverKilled, match="gave no answer in 0 s"):
+        worker.do({"task": "verify"}, 0.2)
+    assert not worker.alive
 
 
-def test_a_worker_that_dies_at_once_says_why(monkeypatch, tmp_path):
+def test_a_worker_that_dies_at_once_says_why(monkeypatch):
     monkeypatch.setattr("sys.executable", shutil.which("false"))
     with pytest.raises(ProverKilled, match="ended with exit code 1 and no answer"):
         run_worker("verify")
+    with pytest.raises(ProverKilled, match="ended with exit code 1 and no answer"):
+        WorkerProcess().do({"task": "verify"}, 30)
 
 
 def test_values_beyond_floats_survive(circuit, slots, prover):

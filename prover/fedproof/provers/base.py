@@ -28,7 +28,8 @@ class ProofRun:
     """A proof and what it took.
 
     Times are seconds in the process that proved; ``waited_s`` is what the call waited for cores and memory.
-    ``peak_bytes`` is the most memory that process had, ``worker`` says where it was.
+    ``peak_bytes`` is the most memory that process had, ``worker`` says where it was, ``load_s`` what of
+    ``prove_s`` was spent on loading the key, 0 where nobody tells.
     """
 
     proof: bytes
@@ -38,6 +39,7 @@ class ProofRun:
     peak_bytes: int
     waited_s: float = 0.0
     worker: str = ""
+    load_s: float = 0.0
 
 
 class Prover(Protocol):

@@ -2,7 +2,8 @@
 
 from importlib.metadata import version
 
-from fedproof.provers.cpu.backend import CpuProver, run_worker
+from fedproof.provers.cpu.backend import CpuProver
+from fedproof.provers.cpu.single import run_worker
 from fedproof.provers.registry import Offer
 
 __all__ = ["CpuProver", "offer", "open_backend", "run_worker"]

@@ -1,120 +1,105 @@
-"""The caller's side of the CPU backend: one worker process a task."""
+"""The CPU backend: ezkl's wheel in persistent worker processes, admitted by cores and memory."""
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import subprocess
-import sys
 import tempfile
+import threading
+import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from fedproof.errors import CallerError, TerminalError
-from fedproof.provers.base import Closing, ProofRun, ProverKilled, WitnessRejected
-
-_RAISED: dict[str, type[Exception]] = {
-    "CallerError": CallerError,
-    "WitnessRejected": WitnessRejected,
-    "TerminalError": TerminalError,
-}
-
-
-#: A task that takes longer is taken for a hang: ezkl 23.0.5 never returns from proving a witness of zeros.
-TIMEOUT_S = 3600.0
-
-
-def run_worker(
-    task: str,
-    *,
-    timeout_s: float = TIMEOUT_S,
-    **arguments: Any,  # noqa: ANN401 - JSON values
-) -> dict[str, Any]:
-    """Run one task of :mod:`fedproof.provers.cpu.worker` in a process of its own; return its answer.
-
-    Raises what the task raised, and :class:`ProverKilled` when the process died without an answer or
-    took longer than ``timeout_s``.
-    """
-    with tempfile.TemporaryDirectory(prefix="fedproof-") as scratch:
-        request, answer, log = (Path(scratch) / n for n in ("request.json", "answer.json", "log"))
-        try:
-            request.write_text(json.dumps({"task": task, "scratch": scratch, **arguments}))
-        except OSError as e:
-            raise TerminalError(f"cannot write to the temporary folder: {e.strerror or e}") from e
-        environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "fedproof.provers.cpu.worker", str(request), str(answer)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=environment,
-            )
-            try:
-                code = process.wait(timeout_s)
-            except subprocess.TimeoutExpired as e:
-                process.kill()
-                process.wait()
-                raise ProverKilled(f"the worker for {task!r} gave no answer in {timeout_s:.0f} s") from e
-            except BaseException:
-                process.kill()
-                process.wait()
-                raise
-        if not answer.is_file():
-            raise ProverKilled(f"the worker for {task!r} {_cause(code)}{_last_line(log)}", hint=_advice(code))
-        result: dict[str, Any] = json.loads(answer.read_text())
-    if "error" in result:
-        raise _RAISED.get(result["error"], TerminalError)(result["message"])
-    return result
-
-
-def _cause(code: int) -> str:
-    if code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"ended with exit code {code} and no answer"
-
-
-def _advice(code: int) -> str:
-    if code == -signal.SIGKILL:
-        return "most likely out of memory: prove fewer at a time, or use a machine with more memory"
-    return "run it again; if it repeats, the message above is the place to look"
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return f": {lines[-1][:300]}" if lines else ""
+from fedproof.errors import CallerError
+from fedproof.provers.base import Closing, ProofRun
+from fedproof.provers.cpu.faults import manifest_of
+from fedproof.provers.cpu.pool import WorkerPool, shared_pool
+from fedproof.provers.cpu.single import TIMEOUT_S
+from fedproof.provers.cpu.vectors import demand_shape, write_input
+from fedproof.provers.memory import Ledger, budget_bytes, needed_bytes, verifying_bytes
 
 
 class CpuProver(Closing):
-    """Proves with ezkl on this machine's cores, one worker process a proof."""
+    """Proves with ezkl on this machine's cores.
+
+    ``workers`` is how many proofs run at once, as many as there are cores unless given, and ``threads`` how
+    many cores each may use, all unless given: a proof alone is then as fast as it can be, and several leave
+    no core idle. ``memory`` is what all proofs on the machine may have together, in bytes or as ``8GiB``;
+    without it ``FEDPROOF_MEMORY``, or four fifths of the machine's. Provers made without ``workers`` share
+    their processes.
+    """
 
     name = "cpu"
     toolchain = f"ezkl {version('ezkl')}"
-    parallel = os.cpu_count() or 1
+
+    def __init__(
+        self, workers: int | None = None, threads: int | None = None, memory: int | str | None = None
+    ) -> None:
+        if workers is not None and workers < 1:
+            raise CallerError(f"{workers} workers prove nothing")
+        self.parallel = workers or cores()
+        self.memory = budget_bytes(memory)
+        self._pool = shared_pool(threads) if workers is None else WorkerPool(threads)
+        self._ledger: Ledger | None = None
+        # Proofs wait for each other; verifications, short ones, only for their like.
+        self._proving = threading.BoundedSemaphore(self.parallel)
+        self._verifying = threading.BoundedSemaphore(self.parallel)
 
     def prove(self, folder: Path, srs: Path, slots: Sequence[Sequence[int]]) -> ProofRun:
         """See :class:`fedproof.provers.base.Prover`."""
-        answer = run_worker(
-            "prove", folder=str(folder), srs=str(srs), slots=[[str(int(v)) for v in s] for s in slots]
-        )
+        folder, srs = folder.resolve(), srs.resolve()
+        manifest = manifest_of(folder)
+        if manifest is not None:
+            demand_shape(slots, manifest)
+        need = needed_bytes(folder, manifest)
+        started = time.monotonic()
+        with self._proving, self._budget().reserve(need), _scratch() as scratch:
+            waited_s = time.monotonic() - started
+            write_input(Path(scratch) / "input.json", slots)
+            request = {"task": "prove", "folder": str(folder), "srs": str(srs), "scratch": scratch}
+            answer, pid = self._pool.do(request, TIMEOUT_S)
         return ProofRun(
             bytes.fromhex(answer["proof"]),
             tuple(int(i) for i in answer["instances"]),
             answer["witness_s"],
             answer["prove_s"],
             answer["peak_bytes"],
+            waited_s,
+            f"{os.uname().nodename}:{pid}",
+            answer["load_s"],
         )
 
     def verify(self, folder: Path, srs: Path, proof: bytes, instances: Sequence[int]) -> bool:
         """See :class:`fedproof.provers.base.Prover`."""
-        answer = run_worker(
-            "verify",
-            folder=str(folder),
-            srs=str(srs),
-            proof=proof.hex(),
-            instances=[str(i) for i in instances],
-        )
+        folder, srs = folder.resolve(), srs.resolve()
+        need = verifying_bytes(srs)
+        with self._verifying, self._budget().reserve(need, urgent=True), _scratch() as scratch:
+            request = {
+                "task": "verify",
+                "folder": str(folder),
+                "srs": str(srs),
+                "scratch": scratch,
+                "proof": proof.hex(),
+                "instances": [str(i) for i in instances],
+            }
+            answer, _ = self._pool.do(request, TIMEOUT_S)
         return bool(answer["valid"])
+
+    def close(self) -> None:
+        """End the idle workers, and the busy ones when they are done."""
+        self._pool.close()
+
+    def _budget(self) -> Ledger:
+        # Not made before there is something to enter: making a prover touches no file.
+        if self._ledger is None:
+            self._ledger = Ledger(self.memory, self.parallel)
+        return self._ledger
+
+
+def cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="fedproof-")

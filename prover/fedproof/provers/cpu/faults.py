@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fedproof.circuits import layout
 from fedproof.errors import TerminalError
 from fedproof.files import sha256_file
-
-MANIFEST = "manifest.json"
+from fedproof.provers.artefacts import COMPILED, MANIFEST, PK
 
 
 def demand(*paths: Path) -> None:
@@ -34,7 +32,7 @@ def damaged(folder: Path, srs: Path | None = None) -> TerminalError | None:
     manifest = manifest_of(folder)
     if manifest is None:
         return None
-    for name in (layout.COMPILED, layout.PK):
+    for name in (COMPILED, PK):
         path, digest = folder / name, manifest["artefacts"].get(name)
         if digest and path.is_file() and sha256_file(path) != digest:
             return TerminalError(
