@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from fedproof.commitments.field import SCALAR_MODULUS
 from fedproof.errors import TerminalError
 from fedproof.files import write_whole
 from fedproof.jobs.states import Work
 
 _ELEMENT, _COUNT = 32, 8
-#: Seconds after which a file of values that no job speaks of was left by a process that died.
-_STRAY_S = 3600.0
+#: Seconds after which a file that is half-written, or that no job speaks of, was left by a process that died.
+_HALF_S, _STRAY_S = 60.0, 3600.0
 
 
 def pack(slots: Sequence[Sequence[int]]) -> bytes:
     """Return slots as bytes: how many; of each how many elements, and these mod r, 32 bytes each."""
+    from fedproof.commitments.field import SCALAR_MODULUS  # noqa: PLC0415 - not to look at a queue
+
     parts = [len(slots).to_bytes(_COUNT, "little")]
     for slot in slots:
         parts.append(len(slot).to_bytes(_COUNT, "little"))
@@ -86,6 +88,8 @@ class Values:
         """Remove what processes that died left: half-written files, and values that no job speaks of."""
         now = time.time()
         for path in self.folder.glob("*"):
-            stray = path.suffix == ".tmp" or path.stem not in wanted
-            if stray and now - path.stat().st_mtime > _STRAY_S:
-                path.unlink(missing_ok=True)
+            half = path.suffix == ".tmp"
+            with suppress(FileNotFoundError):
+                age = now - path.stat().st_mtime
+                if (half and age > _HALF_S) or (path.stem not in wanted and age > _STRAY_S):
+                    path.unlink()

@@ -56,6 +56,9 @@ class JobStore:
         if not proven:
             # Before its row: what is queued can be worked on by anybody.
             self.values.keep(key, content)
+        else:
+            # Whoever proved it may have died before it could say so.
+            self.take_back()
         now = self.clock()
         with self.database.change() as on:
             job = self._find(on, key)
@@ -179,13 +182,15 @@ class JobStore:
             for row in [r for r in on.execute(running).fetchall() if not self._lives(r)]:
                 key = row["key"]
                 claim = Claim(self._the(on, key), row["attempts"], row["owner"])
-                gone = TerminalError(f"the process that worked on it is gone: {shown(row['owner'])}")
-                ended(on, claim, Outcome.ORPHANED, now, error=gone)
-                if self.results.load(key) is not None:
+                run = self.results.load(key)
+                if run is not None:
                     # It died between the proof and the row that says so.
+                    ended(on, claim, Outcome.DONE, now, run=run)
                     settled(on, key, State.DONE, now)
                     self.values.forget(key)
                 else:
+                    gone = TerminalError(f"the process that worked on it is gone: {shown(row['owner'])}")
+                    ended(on, claim, Outcome.ORPHANED, now, error=gone)
                     self._undone(on, claim, Outcome.ORPHANED, now, gone)
                 taken.append(self._the(on, key))
         return taken
