@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,6 +21,8 @@ import pytest
 from fedproof.cli import run
 
 WORKER = "fedproof.provers.cpu.worker"
+#: Projects that are compiled: each folder of tests has one of its own, the second copies the first.
+_COMPILED: list[Path] = []
 SOURCES = Path(__file__).resolve().parents[2] / "prover"
 
 MODEL = """
@@ -165,9 +168,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = write_project(tmp_path_factory.mktemp("compiled") / "project")
+    for other in _COMPILED[:1]:
+        for name in ("store", "srs"):
+            shutil.copytree(other / "build" / name, root / "build" / name)
     with pytest.MonkeyPatch.context() as patch:
         _enter(patch, root)
         assert run(["circuits", "compile", "--all"]) == 0
+    _COMPILED.append(root)
     return root
 
 

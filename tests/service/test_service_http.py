@@ -179,7 +179,7 @@ def test_the_srs(tmp_path: Path) -> None:
     with pytest.raises(FedproofError, match="k=7"):
         checks.srs_is_there(store, [6, 7])()
     made.path.write_bytes(made.path.read_bytes()[:-1] + b"\0")
-    with pytest.raises(FedproofError, match="k06.srs has the SHA-256"):
+    with pytest.raises(FedproofError, match=r"k06\.srs has the SHA-256"):
         checks.srs_is_there(SrsStore(tmp_path), [6])()
 
 

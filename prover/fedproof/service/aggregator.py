@@ -154,7 +154,7 @@ class AggregatorService:
         attempts = Retrying(
             retry=retry_if_exception(again),
             wait=wait_exponential_jitter(
-                initial=self.pace.poll_s, max=self.pace.most_s, jitter=self.pace.poll_s / 4
+                multiplier=self.pace.poll_s, max=self.pace.most_s, jitter=self.pace.poll_s / 4
             ),
             sleep=self.stop.sleep,
             before_sleep=self._in_the_way,
