@@ -40,22 +40,30 @@ def load_account(network: Network, environ: Mapping[str, str] = os.environ) -> L
     """
     if network.is_devnet:
         return devnet_account(0)
-    key, keystore = environ.get("FEDPROOF_PRIVATE_KEY", ""), environ.get("FEDPROOF_KEYSTORE", "")
-    if bool(key) == bool(keystore):
-        state = "both are set" if key else "neither is set"
-        raise CallerError(
-            f"network {network.name} needs either FEDPROOF_PRIVATE_KEY or FEDPROOF_KEYSTORE; {state}",
-            hint="prefer an encrypted keystore with FEDPROOF_KEYSTORE_PASSWORD",
-        )
-    account = (
-        _from_key(key) if key else _from_keystore(Path(keystore), environ.get("FEDPROOF_KEYSTORE_PASSWORD"))
-    )
+    account = account_of_environment(f"network {network.name}", environ)
     if any(account.address == devnet_account(index).address for index in range(DEVNET_ACCOUNTS)):
         raise CallerError(
             f"{account.address} is an account of anvil's public mnemonic; anyone can spend from it",
             hint=f"use a key of your own on {network.name}",
         )
     return account
+
+
+def account_of_environment(what: str, environ: Mapping[str, str] = os.environ) -> LocalAccount:
+    """The account of FEDPROOF_PRIVATE_KEY, or of FEDPROOF_KEYSTORE with FEDPROOF_KEYSTORE_PASSWORD.
+
+    Raises CallerError when none or both are set, naming ``what`` needs it, or the keystore cannot be opened.
+    """
+    key, keystore = environ.get("FEDPROOF_PRIVATE_KEY", ""), environ.get("FEDPROOF_KEYSTORE", "")
+    if bool(key) == bool(keystore):
+        state = "both are set" if key else "neither is set"
+        raise CallerError(
+            f"{what} needs either FEDPROOF_PRIVATE_KEY or FEDPROOF_KEYSTORE; {state}",
+            hint="prefer an encrypted keystore with FEDPROOF_KEYSTORE_PASSWORD",
+        )
+    if key:
+        return _from_key(key)
+    return _from_keystore(Path(keystore), environ.get("FEDPROOF_KEYSTORE_PASSWORD"))
 
 
 def _from_key(key: str) -> LocalAccount:

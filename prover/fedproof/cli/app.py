@@ -15,12 +15,14 @@ from fedproof.cli.commands import (
     jobs,
     models,
     networks,
+    offline,
     proofs,
     relay,
     rounds,
     service,
     srs,
     tuning,
+    verify_round,
     version,
 )
 
@@ -73,6 +75,8 @@ app.command("aggregate")(service.aggregate)
 app.command("serve")(service.serve)
 app.command("relay")(relay.relay)
 app.command("verify-model")(models.verify_model)
+app.add_typer(offline.app, name="offline")
+app.command("verify-round")(verify_round.verify_round)
 app.command("demo")(demo.demo)
 app.add_typer(networks.app, name="networks")
 app.command("config")(config.config)

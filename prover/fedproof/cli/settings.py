@@ -66,6 +66,7 @@ def _always(value: str) -> Callable[[], str | None]:
 SETTINGS: tuple[Setting, ...] = (
     Setting("FEDPROOF_PROJECT", "folder with circuits/; else the nearest one upwards that has it", _project),
     Setting("FEDPROOF_BUILD", "folder of everything generated", _build),
+    Setting("FEDPROOF_STORE", "where updates travel through: a folder, s3://, https://", privacy=Privacy.URL),
     Setting("FEDPROOF_JOBS", "folder of the queue of proofs", _jobs),
     Setting("FEDPROOF_CONTRACTS", "the checkout's verifier_contracts, when run from elsewhere"),
     Setting("FEDPROOF_DEVNET_L2_PORT", "port of the devnet's L2", _always("18545")),

@@ -76,6 +76,7 @@ def verify_rounds(
     circuits: Circuits,
     *,
     model_id: bytes | None = None,
+    store: ContentStore | None = None,
     prover: Prover | None = None,
 ) -> list[RoundReport]:
     """Check rounds that follow one another: each starts from the model that one before it produced.
@@ -84,7 +85,7 @@ def verify_rounds(
     """
     reports: list[RoundReport] = []
     for path in paths:
-        report = verify_round(path, circuits, model_id=model_id, prover=prover)
+        report = verify_round(path, circuits, model_id=model_id, store=store, prover=prover)
         if reports:
             with checking("order of rounds", report.path / PLAN):
                 _demand_follows(report, reports)
@@ -129,7 +130,8 @@ def _demand_round(folder: RoundFolder) -> None:
         raise CallerError(f"{folder.path} holds no round: no {PLAN}")
     if not folder.is_finished:
         raise CallerError(
-            f"the round in {folder.path} is not finished: no {RESULT}", hint="fedproof aggregate-round FOLDER"
+            f"the round in {folder.path} is not finished: no {RESULT}",
+            hint="fedproof offline aggregate FOLDER",
         )
 
 
