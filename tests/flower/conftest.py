@@ -23,20 +23,26 @@ __all__ = ["average", "circuits", "tiny_srs", "training"]
 
 
 @pytest.fixture(scope="session")
-def quick(circuits: tuple[Circuit, Circuit]) -> World:
+def quick(circuits: tuple[Circuit, Circuit], tmp_path_factory: pytest.TempPathFactory) -> World:
     """Everything but proofs: programs, shapes, commitments and signatures are the real ones."""
     step, mean = map(with_key, circuits)
-    return World(step, mean, Believing(step, mean))
+    return World(step, mean, Believing(step, mean), tmp_path_factory.mktemp("quick"))
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     store = CircuitStore(tiny_project(tmp_path_factory.mktemp("flower-project")))
     prover = CpuProver()
-    yield World(store.get("tiny"), store.get("tiny-average"), prover)
+    yield World(store.get("tiny"), store.get("tiny-average"), prover, tmp_path_factory.mktemp("world"))
     prover.close()
 
 
+@pytest.fixture(scope="session")
+def played(quick: World, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    return Stage(quick, tmp_path_factory.mktemp("stage"))
+
+
 @pytest.fixture
-def stage(quick: World, tmp_path: Path) -> Stage:
-    return Stage(quick, tmp_path)
+def stage(played: Stage) -> Stage:
+    """A round in which both trainers have answered, and nothing was accepted or refused yet."""
+    return played.again()

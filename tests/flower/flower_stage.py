@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
+import secrets
 
 import numpy as np
-from flower_world import NODES, World, sent
+from flower_forger import Forger
+from flower_world import ACCOUNTS, NODES, OWNER, World, sent
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message
 
-from fedproof.exchange.documents import RoundPlan
-from fedproof.flower import LocalRound
-from fedproof.flower.answers import answered
+from fedproof.exchange.folder import RoundFolder
 from fedproof.flower.gate import Gate
 from fedproof.flower.wire import read_vector
+from fedproof.rounds import ModelVector
 
 
 class Stage:
@@ -23,6 +24,12 @@ class Stage:
         self.sent = list(self.strategy.configure_train(1, world.arrays, ConfigRecord(), self.grid))
         self.replies = {r.metadata.src_node_id: r for r in self.grid.send_and_receive(self.sent)}
         self.plan = self.gate.folder.plan
+
+    def again(self) -> Stage:
+        """The same round and the same replies, before any of them was looked at."""
+        known, circuits = self.gate, (self.world.training, self.world.average)
+        self.strategy._gate = Gate(circuits, known.folder, known.enrolments, OWNER, self.world.prover)
+        return self
 
     @property
     def gate(self) -> Gate:
@@ -35,9 +42,15 @@ class Stage:
     def asked(self, index: int = 0) -> Message:
         return next(m for m in self.sent if m.metadata.dst_node_id == NODES[index])
 
-    def of(self, played: LocalRound, plan: RoundPlan | None = None) -> Message:
-        """What the first node would send for a round that it played otherwise."""
-        return sent(Message(answered(played, plan or self.plan), reply_to=self.asked()))
+    def forger(self, model: ModelVector | None = None, of: int = 0) -> Forger:
+        """A client that signs as the first trainer, on the data of trainer ``of``."""
+        dataset = self.world.trainers[of].dataset
+        return Forger.at(model or self.world.genesis, dataset, ACCOUNTS[0], self.world.prover)
+
+    def of(self, forger: Forger) -> Message:
+        """What the first node would send for the steps of ``forger``."""
+        folder = RoundFolder(self.world.folder / secrets.token_hex(8))
+        return sent(Message(forger.answer(self.plan, folder), reply_to=self.asked()))
 
     def demand_refused(self, reply: Message, reason: str) -> None:
         before = dict(self.gate.accepted)

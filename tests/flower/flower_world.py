@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,12 +19,13 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedproof.circuits.layout import VK
 from fedproof.circuits.store import Circuit
-from fedproof.flower import LocalTrainer, ProofMod, VerifiableStrategy, arrays_of, local_round
+from fedproof.flower import ProofMod, VerifiableStrategy, arrays_of, current_trainer
 from fedproof.lowering import salt_length
 from fedproof.provers import ProofRun, Prover
 from fedproof.provers.base import Closing
 from fedproof.rounds import Dataset, ModelVector
 from fedproof.rounds.vectors import training_spec
+from fedproof.training import ProvingTrainer
 
 OWNER = Account.from_key(b"\x0f" * 32)
 ACCOUNTS = [Account.from_key(bytes([i + 1]) * 32) for i in range(4)]
@@ -121,18 +124,26 @@ class World:
     training: Circuit
     average: Circuit
     prover: Prover
+    folder: Path
     steps: int = 1
+
+    def circuits(self, name: str) -> Circuit:
+        return {c.name: c for c in (self.training, self.average)}[name]
 
     @cached_property
     def bits(self) -> int:
         return self.average.manifest.spec.table
 
     @cached_property
-    def locals(self) -> list[LocalTrainer]:
-        return [
-            LocalTrainer(self.training, batches(self.training, 3, i), account, self.prover)
-            for i, account in enumerate(ACCOUNTS)
-        ]
+    def trainers(self) -> list[ProvingTrainer]:
+        return [self.trainer(i, batches(self.training, 3, i)) for i in range(len(ACCOUNTS))]
+
+    def trainer(self, index: int, data: Dataset) -> ProvingTrainer:
+        # A folder of its own each time: what a trainer keeps of a round would be found again.
+        folder = self.folder / secrets.token_hex(8)
+        return ProvingTrainer(
+            self.training, key=ACCOUNTS[index], folder=folder, data=data, prover=self.prover
+        )
 
     @cached_property
     def genesis(self) -> ModelVector:
@@ -146,13 +157,13 @@ class World:
 
     def app(self, index: int, *outer: Mod, steps: int | None = None) -> ClientApp:
         """An honest app; ``outer`` are mods around the one that proves."""
-        app = ClientApp()
+        app, trainer = ClientApp(), self.trainer(index, self.trainers[index].dataset)
 
-        @app.train(mods=[*outer, ProofMod(lambda _: self.locals[index])])
+        @app.train(mods=[*outer, ProofMod(lambda _: trainer)])
         def train(message: Message, context: Context) -> Message:
-            played = local_round()
-            for batch in played.batches(steps or self.steps):
-                played.step(batch)
+            own = current_trainer()
+            for batch in itertools.islice(own, steps or self.steps):
+                own.step(batch)
             metrics = MetricRecord({"train-loss": 0.5, "num-examples": 1_000_000})
             return Message(RecordDict({"metrics": metrics}), reply_to=message)
 

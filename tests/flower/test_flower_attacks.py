@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from flower_stage import Stage, record, rewritten, scaling, update_of
 from flower_world import ACCOUNTS, NODES, Grid, World, play
-from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
 
-from fedproof.commitments import mul
+from fedproof.commitments import Commitment
 from fedproof.errors import InvalidProof
 from fedproof.exchange.documents import SignedCommitment, Submission
 from fedproof.exchange.fields import to_hex, to_text
 from fedproof.exchange.folder import RoundFolder
 from fedproof.exchange.vectors import pack
 from fedproof.files import sha256_bytes
-from fedproof.flower import LocalRound, LocalTrainer, VerifiableStrategy, model_of
+from fedproof.flower import VerifiableStrategy, model_of
 from fedproof.flower.wire import vector_record
 
 pytestmark = pytest.mark.reference
@@ -37,28 +37,34 @@ def test_the_honest_replies_hold(stage: Stage) -> None:
 def test_a_scaled_update(stage: Stage) -> None:
     reply = stage.honest()
     reply.content["update"] = vector_record(10 * update_of(stage.world, reply))
-    stage.demand_refused(reply, "not the one whose steps it proved")
+    stage.demand_refused(reply, "not the one that its proofs came with")
     stage.demand_accepted(stage.honest())
+
+
+def with_package(reply: Message, vector: np.ndarray, points: Commitment) -> None:
+    """Send another update, and say so in its package."""
+    reply.content["update"] = vector_record(vector)
+    package = Submission.model_validate_json(record(reply)["submission"]).update
+    package = package.model_copy(
+        update={"content": sha256_bytes(pack(vector)), "commitment": to_text(points)}
+    )
+    record(reply)["submission"] = rewritten(record(reply)["submission"], Submission, update=package)
 
 
 def test_a_scaled_update_whose_package_says_so(stage: Stage) -> None:
     reply = stage.honest()
-    scaled = 10 * update_of(stage.world, reply)
-    reply.content["update"] = vector_record(scaled)
-    package = Submission.model_validate_json(record(reply)["submission"]).update
-    package = package.model_copy(
-        update={"content": sha256_bytes(pack(scaled)), "commitment": to_text(mul(package.points, 10))}
-    )
-    record(reply)["submission"] = rewritten(record(reply)["submission"], Submission, update=package)
+    vector = 10 * update_of(stage.world, reply)
+    with_package(reply, vector, stage.world.training.committer.pure(vector.tolist()))
     stage.demand_refused(reply, "another commitment than was proven")
 
 
-def test_one_element_off_by_one(stage: Stage) -> None:
+def test_an_update_off_by_one_under_the_honest_commitment(stage: Stage) -> None:
     reply = stage.honest()
     vector = update_of(stage.world, reply)
+    points = stage.world.training.committer.pure(vector.tolist())
     vector[-1] += 1
-    reply.content["update"] = vector_record(vector)
-    stage.demand_refused(reply, "not the one whose steps it proved")
+    with_package(reply, vector, points)
+    stage.demand_refused(reply, "does not match")
 
 
 def test_floats_in_place_of_the_integers(stage: Stage) -> None:
@@ -84,7 +90,8 @@ def test_a_shorter_update_and_one_behind_it(stage: Stage) -> None:
     stage.demand_refused(reply, "one array 'vector' is expected")
 
 
-def test_floats_that_the_server_would_average_are_not_looked_at(stage: Stage) -> None:
+def test_floats_that_the_server_would_average_are_not_looked_at(quick: World, tmp_path) -> None:
+    stage = Stage(quick, tmp_path)
     # A second array record, where FedAvg would look for its arrays, reaches nobody.
     reply = stage.honest()
     reply.content["arrays"] = ArrayRecord({"parameters": Array(np.full(8, 1e9))})
@@ -127,12 +134,10 @@ def test_a_reply_of_another_run(stage: Stage, quick: World, tmp_path) -> None:
 
 
 def test_proofs_for_another_trainer_signed_as_ones_own(stage: Stage) -> None:
-    # A thief knows everything but a key; here he also has the batches of his victim, and signs for himself.
-    victim = stage.world.locals[1]
-    thief = LocalTrainer(victim.circuit, victim.dataset, ACCOUNTS[0], victim.prover)
-    played = LocalRound(thief, 1, stage.world.genesis)
-    played.step(0)
-    reply = stage.of(played)
+    # A thief who has even the batches of his victim, and commits to them himself.
+    thief = stage.forger(of=1)
+    thief.step(0)
+    reply = stage.of(thief)
     record(reply)["proofs"] = record(stage.honest(1))["proofs"]
     stage.demand_refused(reply, "made for the context")
 
@@ -168,7 +173,7 @@ def test_other_steps_than_committed_to(stage: Stage) -> None:
     record(reply)["submission"] = rewritten(
         record(reply)["submission"], Submission, nonce=to_hex(secrets.token_bytes(32))
     )
-    stage.demand_refused(reply, "committed to other batches or steps")
+    stage.demand_refused(reply, "other batches or steps were shown")
 
 
 # -- through the strategy -----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from fedproof.errors import InvalidProof
 from fedproof.exchange.documents import RoundPlan
 from fedproof.exchange.folder import RoundFolder
-from fedproof.flower import LocalTrainer
+from fedproof.exchange.signing import plan_message, sign
 from fedproof.flower.wire import Call, vector_record
 from fedproof.rounds import Trainer
 
@@ -79,10 +79,8 @@ def test_a_trainer_on_two_nodes_is_one_trainer(quick: World, tmp_path) -> None:
 def test_a_trainer_who_comes_back_with_another_dataset(quick: World, tmp_path) -> None:
     strategy = quick.strategy(tmp_path)
     (arrays, _), _ = play(strategy, quick.grid(quick.app(0)), quick.arrays, 1)
-    local = quick.locals[0]
-    other = LocalTrainer(local.circuit, batches(local.circuit, 3, 77), ACCOUNTS[0], local.prover)
-    changed = World(quick.training, quick.average, quick.prover)
-    vars(changed)["locals"] = [other]
+    changed = World(quick.training, quick.average, quick.prover, tmp_path)
+    vars(changed)["trainers"] = [quick.trainer(0, batches(quick.training, 3, 77))]
     grid = Grid({NODES[3]: changed.grid(changed.app(0)).nodes[NODES[0]]})
     assert list(strategy.configure_train(2, arrays, ConfigRecord(), grid)) == []
     assert "has registered another dataset before" in strategy.refused[0].reason
@@ -102,15 +100,26 @@ def test_a_client_trains_from_the_model_of_the_plan_only(stage: Stage) -> None:
     def other_model(message: Message) -> None:
         message.content["arrays"] = vector_record(stage.world.genesis.vector + 1)
 
-    assert "another model than its plan names" in answer_to(stage, other_model)
+    assert "the plan names" in answer_to(stage, other_model)
 
 
 def test_a_client_takes_a_plan_of_the_owner_only(stage: Stage) -> None:
-    def unsigned(message: Message) -> None:
-        own = record(message)
-        own["plan"] = rewritten(own["plan"], RoundPlan, signature="0x" + "11" * 65)
+    def signed_by_another(message: Message) -> None:
+        own, plan = record(message), stage.plan
+        signature = sign(plan_message(plan.id_bytes, plan.number, plan.digest), ACCOUNTS[3])
+        own["plan"] = rewritten(own["plan"], RoundPlan, signature=signature)
 
-    assert "the plan of round 1" in answer_to(stage, unsigned)
+    assert f"signed by {ACCOUNTS[3].address}" in answer_to(stage, signed_by_another)
+
+
+def test_a_client_takes_no_plan_with_another_root_for_it(stage: Stage) -> None:
+    def exchanged(message: Message) -> None:
+        own, plan = record(message), stage.plan
+        first, second = plan.trainers
+        swapped = first.model_copy(update={"dataset_root": second.dataset_root})
+        own["plan"] = rewritten(own["plan"], RoundPlan, trainers=(swapped, second))
+
+    assert "RoundFault" in answer_to(stage, exchanged)
 
 
 def test_a_client_stays_with_one_model(stage: Stage) -> None:

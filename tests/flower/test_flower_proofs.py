@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 from flower_stage import Stage, record
 from flower_world import World
 
-from fedproof.exchange.folder import RoundFolder
-from fedproof.rounds import Proof, check_proof
+from fedproof.exchange.verify import verify_round
+from fedproof.flower import model_of
+from fedproof.rounds import Proof
 
 pytestmark = pytest.mark.prove
 
@@ -28,7 +30,7 @@ def test_a_round_with_real_proofs(proven: Stage) -> None:
     flipped[-1] ^= 1
     changed = proof.model_copy(update={"proof": "0x" + flipped.hex()})
     record(reply)["proofs"] = [changed.model_dump_json().encode()]
-    proven.demand_refused(reply, "step 0: the proof of tiny does not verify")
+    proven.demand_refused(reply, "proof: the proof does not verify")
 
     reply, other = proven.honest(), copy.deepcopy(record(proven.honest(1)))
     record(reply)["proofs"] = other["proofs"]
@@ -41,5 +43,12 @@ def test_a_round_with_real_proofs(proven: Stage) -> None:
     arrays, metrics = proven.strategy.aggregate_train(1, [proven.honest(0), proven.honest(1)])
     assert arrays is not None
     assert metrics["fedproof-accepted"] == 2
-    folder = RoundFolder(proven.gate.folder.path)
-    check_proof(proven.world.average, folder.average, proven.world.prover)
+    # What the server leaves, others verify, down to every proof.
+    report = verify_round(
+        proven.gate.folder.path,
+        proven.world.circuits,
+        model_id=proven.plan.id_bytes,
+        prover=proven.world.prover,
+    )
+    assert report.proofs == 3
+    assert np.array_equal(report.model.vector, model_of(world.training, arrays).vector)

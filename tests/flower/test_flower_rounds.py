@@ -10,23 +10,26 @@ from flwr.serverapp.strategy import FedAdam, FedAvg
 
 from fedproof.errors import CallerError
 from fedproof.exchange.folder import RoundFolder
-from fedproof.flower import local_round, model_of
-from fedproof.flower.answers import read_answer
-from fedproof.rounds import check_proof
+from fedproof.exchange.verify import verify_round
+from fedproof.flower import current_trainer, model_of
+from fedproof.flower.wire import read_vector
 from fedproof.rounds.aggregator import fold_weights
 
 pytestmark = pytest.mark.reference
 
 
 def updates(world: World, replies) -> list[np.ndarray]:
-    return [read_answer(world.training, r.content, 2).update for r in replies]
+    length = world.training.manifest.slot("model").length
+    return [read_vector(r.content.array_records["update"], length) for r in replies]
 
 
 def test_two_rounds_average_exactly_and_leave_folders(quick: World, tmp_path) -> None:
     strategy, grid = quick.strategy(tmp_path), quick.grid(quick.app(0), quick.app(1, steps=2))
     (arrays, metrics), replies = play(strategy, grid, quick.arrays, 1)
+    # Weights are dealt out in the order of the plan, that of addresses.
+    replies.sort(key=lambda r: ACCOUNTS[NODES.index(r.metadata.src_node_id)].address.lower())
     first, found = model_of(quick.training, arrays), updates(quick, replies)
-    steps = [len(read_answer(quick.training, r.content, 2).proofs) for r in replies]
+    steps = [len(r.content.config_records["fedproof"]["proofs"]) for r in replies]
     assert sorted(steps) == [1, 2]
     weights = fold_weights(steps, quick.bits)
     total = sum(w * u for w, u in zip(weights, found, strict=True))
@@ -42,7 +45,8 @@ def test_two_rounds_average_exactly_and_leave_folders(quick: World, tmp_path) ->
     assert np.array_equal(folder.base.model.vector, first.vector)
     assert np.array_equal(folder.model.model.vector, model_of(quick.training, arrays).vector)
     assert [s.samples for s in folder.result.included] == [s.steps * 2 for s in folder.result.included]
-    check_proof(quick.average, folder.average, quick.prover)
+    report = verify_round(folder.path, quick.circuits, model_id=folder.plan.id_bytes, prover=quick.prover)
+    assert np.array_equal(report.model.vector, folder.model.model.vector)
 
 
 def test_nodes_enrol_before_they_are_sent_a_model(quick: World, tmp_path) -> None:
@@ -122,7 +126,7 @@ def test_a_metric_that_cannot_be_averaged_is_left_away(quick: World, tmp_path) -
 
 def test_outside_of_a_round_there_is_none() -> None:
     with pytest.raises(CallerError, match="no proven round"):
-        local_round()
+        current_trainer()
 
 
 def test_what_on_invalid_may_be(quick: World, tmp_path) -> None:

@@ -11,7 +11,6 @@ import pytest
 from flower_stage import Stage, record
 from flower_world import batches
 
-from fedproof.flower import LocalRound
 from fedproof.rounds.dataset import Batch
 
 pytestmark = pytest.mark.reference
@@ -20,65 +19,58 @@ pytestmark = pytest.mark.reference
 
 
 def test_steps_from_another_model(stage: Stage) -> None:
-    stale = stage.world.genesis.plus(np.ones_like(stage.world.genesis.vector))
-    played = LocalRound(stage.world.locals[0], 1, stale)
-    played.step(0)
-    stage.demand_refused(stage.of(played), "step 0 is proven at another model")
+    forger = stage.forger(stage.world.genesis.plus(np.ones_like(stage.world.genesis.vector)))
+    forger.step(0)
+    stage.demand_refused(stage.of(forger), "step 0 is proven at another model")
 
 
 def test_a_chain_with_a_step_left_out(stage: Stage) -> None:
-    played = LocalRound(stage.world.locals[0], 1, stage.world.genesis)
-    played.step(0)
-    played.step(1)
-    del played.trainer.steps[0], played.used[0]
-    stage.demand_refused(stage.of(played), "step 0 is proven at another model")
+    forger = stage.forger()
+    forger.step(0)
+    forger.step(1)
+    del forger.trainer.steps[0], forger.paths[0]
+    stage.demand_refused(stage.of(forger), "step 0 is proven at another model")
 
 
 def test_a_batch_outside_the_dataset(stage: Stage) -> None:
     # The path is of a batch that is there, the step is not on it.
-    local = stage.world.locals[0]
-    played = LocalRound(local, 1, stage.world.genesis)
-    played.trainer.step(batches(local.circuit, 1, 99).batches[0])
-    played.used.append(0)
-    stage.demand_refused(stage.of(played), "batch of step 0 is not in the dataset")
+    forger = stage.forger()
+    forger.step(batches(stage.world.training, 1, 99).batches[0], path_of=0)
+    stage.demand_refused(stage.of(forger), "not in the dataset")
+
+
+def test_a_batch_of_another_trainer(stage: Stage) -> None:
+    forger = stage.forger(of=1)
+    forger.step(0)
+    stage.demand_refused(stage.of(forger), "not in the dataset")
 
 
 def test_the_same_data_under_a_fresh_salt(stage: Stage) -> None:
-    local = stage.world.locals[0]
-    known = local.dataset.batches[0]
-    again = Batch(known.x, known.y, (known.salt[0] + 1,), known.shift)
-    played = LocalRound(local, 1, stage.world.genesis)
-    played.trainer.step(again)
-    played.used.append(0)
-    stage.demand_refused(stage.of(played), "batch of step 0 is not in the dataset")
+    forger = stage.forger()
+    known = forger.dataset.batches[0]
+    forger.step(Batch(known.x, known.y, (known.salt[0] + 1,), known.shift), path_of=0)
+    stage.demand_refused(stage.of(forger), "not in the dataset")
 
 
 def test_a_batch_twice_in_a_round(stage: Stage) -> None:
-    played = LocalRound(stage.world.locals[0], 1, stage.world.genesis)
-    for _ in range(2):
-        played.trainer.step(played.batch(0))
-        played.used.append(0)
-    stage.demand_refused(stage.of(played), "batch of step 1 was used in this round before")
-
-
-def test_a_step_that_counted_before(stage: Stage) -> None:
-    stage.demand_accepted(stage.honest())
-    stage.gate.accepted.clear()
-    stage.demand_refused(stage.honest(), "step 0 counted before")
+    forger = stage.forger()
+    forger.step(0)
+    forger.step(0)
+    stage.demand_refused(stage.of(forger), "the batch of step 1 was used in this round already")
 
 
 def test_more_steps_than_an_average_holds(stage: Stage) -> None:
-    played = LocalRound(stage.world.locals[0], 1, stage.world.genesis)
+    forger = stage.forger()
     for index in range(3):
-        played.step(index)
-    stage.demand_refused(stage.of(played), "more than 2 items")
+        forger.step(index)
+    stage.demand_refused(stage.of(forger), "more than 2 items")
 
 
 def test_fewer_proofs_than_paths(stage: Stage) -> None:
-    played = LocalRound(stage.world.locals[0], 1, stage.world.genesis)
-    played.step(0)
-    played.step(1)
-    reply = stage.of(played)
+    forger = stage.forger()
+    forger.step(0)
+    forger.step(1)
+    reply = stage.of(forger)
     record(reply)["proofs"] = record(reply)["proofs"][:1]
     stage.demand_refused(reply, "1 proofs and 2 paths")
 

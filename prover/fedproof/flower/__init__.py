@@ -13,17 +13,15 @@ from fedproof.errors import CallerError
 if find_spec("flwr") is None:
     raise CallerError("fedproof.flower needs Flower", hint="pip install 'fedproof[flower]'")
 
-from fedproof.flower.local import LocalRound, LocalTrainer, local_round
+from fedproof.flower.current import current_trainer
 from fedproof.flower.mod import ProofMod
 from fedproof.flower.strategy import VerifiableStrategy
 from fedproof.flower.wire import arrays_of, model_of
 
 __all__ = [
-    "LocalRound",
-    "LocalTrainer",
     "ProofMod",
     "VerifiableStrategy",
     "arrays_of",
-    "local_round",
+    "current_trainer",
     "model_of",
 ]

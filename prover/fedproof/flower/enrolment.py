@@ -19,9 +19,9 @@ from fedproof.circuits.spec import Strict
 from fedproof.errors import InvalidProof
 from fedproof.exchange.documents import Registration
 from fedproof.exchange.fields import Hash, to_hex
-from fedproof.exchange.opening import check_registration, register
-from fedproof.flower.local import LocalTrainer
+from fedproof.exchange.opening import check_registration
 from fedproof.flower.wire import Call
+from fedproof.training import ProvingTrainer
 
 #: More bytes than any honest enrolment has.
 MOST_BYTES = 1 << 14
@@ -38,14 +38,14 @@ class Enrolment(Strict):
     registration: Registration
 
 
-def enrolled(local: LocalTrainer, call: Call, node: int) -> tuple[bytes, bytes]:
+def enrolled(trainer: ProvingTrainer, call: Call, node: int) -> tuple[bytes, bytes]:
     """Return the enrolment that a server asks for, as bytes, and the trainer's signature over them."""
-    registration = register(call.model_id, local.dataset.tree.root, len(local.dataset), local.account)
+    registration = trainer.registration(call.model_id)
     enrolment = Enrolment(
         model_id=to_hex(call.model_id), nonce=to_hex(call.nonce), node=node, registration=registration
     )
     raw = enrolment.model_dump_json().encode()
-    return raw, bytes(local.account.sign_message(_message(raw)).signature)
+    return raw, bytes(trainer.account.sign_message(_message(raw)).signature)
 
 
 @dataclass

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from eth_account.signers.local import LocalAccount
 from flwr.app import Message
 
 from fedproof.circuits.store import Circuit
 from fedproof.errors import InvalidProof
-from fedproof.exchange.documents import Registration
+from fedproof.exchange.aggregate import FolderAggregator
+from fedproof.exchange.deferred import DeferredVerifier
+from fedproof.exchange.documents import LeftOut
+from fedproof.exchange.faults import RoundFault
 from fedproof.exchange.folder import RoundFolder
-from fedproof.flower.answers import Checked, check_answer, read_answer
+from fedproof.exchange.verify_submission import CheckedUpdate, SubmissionChecks
+from fedproof.flower.answers import read_answer
 from fedproof.flower.enrolment import Enrolments
-from fedproof.flower.folders import demand_range, keep_answer
+from fedproof.lowering.ir import IntArray
 from fedproof.provers import Prover
-from fedproof.rounds import ModelVector
+
+_REASON_LENGTH = 500
 
 
 @dataclass(frozen=True)
@@ -27,31 +34,27 @@ class Refused:
     reason: str
 
 
-class Gate:
-    """A round in progress. ``accepted`` are the answers that hold, in the order of their arrival.
+class Gate(FolderAggregator):
+    """A round in progress, and at its end its aggregator.
 
-    ``left_out`` says of the others, by trainer, why they do not count. ``used`` names the steps that counted
-    in earlier rounds, and gains those of this one.
+    ``accepted`` are the updates that hold, by trainer, in the order of their arrival; ``left_out`` says of
+    the others why they do not count. What holds is not checked again when the round is finished.
     """
 
     def __init__(
         self,
         circuits: tuple[Circuit, Circuit],
         folder: RoundFolder,
-        model: ModelVector,
         enrolments: Enrolments,
-        used: set[bytes],
+        key: LocalAccount,
         prover: Prover,
     ) -> None:
-        self.training, self.average = circuits
-        self.folder = folder
-        self.model = model
+        super().__init__(folder, *circuits, key, prover=prover)
         self.enrolments = enrolments
-        self.used = used
-        self.prover = prover
-        self.accepted: dict[str, Checked] = {}
+        self.accepted: dict[str, CheckedUpdate] = {}
         self.left_out: dict[str, str] = {}
-        self._base = self.training.committer.pure(model.vector.tolist())
+        base = self.training.committer.pure(self.base.vector.tolist())
+        self._checks = SubmissionChecks(folder, self.training, base, DeferredVerifier())
 
     @property
     def number(self) -> int:
@@ -59,44 +62,61 @@ class Gate:
         return self.folder.plan.number
 
     def accept(self, reply: Message) -> Refused | None:
-        """Check a reply and keep it in the round's folder; return why it is refused, if it is."""
+        """Check a reply; return why it is refused, if it is. What can be read of it lies in the folder."""
         node = reply.metadata.src_node_id
         registration = self.enrolments.of(node)
+        trainer = registration.trainer if registration else None
         try:
-            checked = self._checked(registration, reply)
+            checked = self._checked(node, reply)
         except InvalidProof as e:
-            trainer = registration.trainer if registration else None
+            reason = f"{e.check}: {e.reason}" if isinstance(e, RoundFault) else str(e)
             if trainer is not None and trainer not in self.accepted:
-                self.left_out[trainer] = str(e)
-            return Refused(self.number, node, trainer, str(e))
-        keep_answer(self.folder, checked.answer)
+                self.left_out[trainer] = reason[:_REASON_LENGTH]
+            return Refused(self.number, node, trainer, reason)
         self.left_out.pop(checked.trainer, None)
         self.accepted[checked.trainer] = checked
-        self.used.update(checked.used)
         return None
 
     def failed(self, reply: Message) -> None:
         """Note that a client failed: it says so itself, there is nothing to check."""
         if registration := self.enrolments.of(reply.metadata.src_node_id):
-            self.left_out.setdefault(registration.trainer, f"the client failed: {reply.error.reason}")
+            reason = f"the client failed: {reply.error.reason}"
+            self.left_out.setdefault(registration.trainer, reason[:_REASON_LENGTH])
 
-    def close(self) -> None:
-        """Note who has not answered at all."""
-        for registration in self.folder.plan.trainers:
-            if registration.trainer not in self.accepted:
-                self.left_out.setdefault(registration.trainer, "no answer")
+    def receive(
+        self, leave_out: Mapping[str, str] | None = None
+    ) -> tuple[list[CheckedUpdate], list[LeftOut]]:
+        """Return what holds, and who is left out and why; those of ``leave_out`` are, whatever they sent."""
+        reasons = {**self.left_out, **(leave_out or {})}
+        planned = [r.trainer for r in self.folder.plan.trainers]
+        counts = [t for t in planned if t in self.accepted and t not in reasons]
+        left = [LeftOut(trainer=t, reason=reasons.get(t, "no answer")) for t in planned if t not in counts]
+        return [self.accepted[t] for t in counts], left
 
-    def _checked(self, registration: Registration | None, reply: Message) -> Checked:
-        plan = self.folder.plan
+    def _checked(self, node: int, reply: Message) -> CheckedUpdate:
+        plan, registration = self.folder.plan, self.enrolments.of(node)
         # A node may have changed hands since the plan was signed: the plan counts.
         if registration is None or plan.registration(registration.trainer) != registration:
             raise InvalidProof("the node speaks for no trainer of this round")
         trainer = registration.trainer
         if trainer in self.accepted:
             raise InvalidProof(f"{trainer} has answered in this round before")
-        answer = read_answer(self.training, reply.content, plan.model.max_steps)
-        checked = check_answer(
-            self.training, plan, registration, self._base, answer, used=self.used, prover=self.prover
-        )
-        demand_range(self.average, answer.update, trainer)
+        read_answer(self.training, reply.content, plan, registration).keep(self.folder)
+        own = self._checks.alone()
+        checked = own.check(trainer)
+        own.proofs.finish(self.prover)
+        self._demand_range(checked.vector, trainer)
+        self._checks.remember(own)
         return checked
+
+    def _demand_range(self, update: IntArray, trainer: str) -> None:
+        # Only an average with narrower limbs than its default has less room than what can be proven; one
+        # trainer could then make the average of all impossible.
+        circuit = self.aggregator.circuit
+        bound = next(n.bound for n in circuit.program.nodes if n.label == "delta")
+        largest = max(int(update.max()), -int(update.min()))
+        if largest >= bound:
+            raise InvalidProof(
+                f"an element of the update of {trainer} is {largest}, "
+                f"{circuit.name} averages less than {bound}"
+            )

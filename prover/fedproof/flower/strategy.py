@@ -18,12 +18,11 @@ from fedproof.errors import CallerError, InvalidProof
 from fedproof.exchange.documents import OfflineModel
 from fedproof.exchange.opening import open_round
 from fedproof.flower.enrolment import Enrolments
-from fedproof.flower.folders import close_round
 from fedproof.flower.gate import Gate, Refused
 from fedproof.flower.inner import Inner, common_metrics
 from fedproof.flower.wire import PROTOCOL, Call, Phase, arrays_of, model_of, value
 from fedproof.provers import CpuProver, Prover
-from fedproof.rounds import Aggregator, ModelVector
+from fedproof.rounds import ModelVector
 from fedproof.rounds.registration import refuse_state
 from fedproof.rounds.vectors import training_spec
 
@@ -67,6 +66,11 @@ class VerifiableStrategy(Strategy):
         self.inner = Inner(inner)
         self.training, self.average = circuits
         refuse_state(self.training)
+        if not all(part.manifest.challenge_points for part in self.training.parts):
+            raise CallerError(
+                f"proofs of {self.training.name!r} name nobody: without a challenge anyone could show them",
+                hint="compile it with this version",
+            )
         self.key = key
         self.folder = Path(folder)
         self.on_invalid = on_invalid
@@ -75,11 +79,9 @@ class VerifiableStrategy(Strategy):
         self.max_steps = max_steps
         self.prover = prover or CpuProver()
         self.enrol_timeout = enrol_timeout
-        self.aggregator = Aggregator(self.average, self.prover)
         self.refused: list[Refused] = []
         self._model: OfflineModel | None = None
         self._enrolments: Enrolments | None = None
-        self._used: set[bytes] = set()
         self._newest = 0
         self._gate: Gate | None = None
 
@@ -123,7 +125,7 @@ class VerifiableStrategy(Strategy):
             parent=self._newest,
             min_trainers=min(self.min_trainers, len(taking_part)),
         )
-        self._gate = Gate((self.training, self.average), folder, model, enrolments, self._used, self.prover)
+        self._gate = Gate((self.training, self.average), folder, enrolments, self.key, self.prover)
         plan = folder.plan.model_dump_json().encode()
         call = self._call("train", offline.id, number=server_round, plan=plan)
         return [
@@ -153,7 +155,6 @@ class VerifiableStrategy(Strategy):
                 good.append(reply)
             else:
                 self._refuse(refused)
-        gate.close()
         counts: dict[str, Number] = {ACCEPTED: len(good), REFUSED: len(self.refused) - before}
         logger.info("round %s: %s replies hold, %s do not", server_round, *counts.values())
         if len(good) < max(1, self.min_trainers):
@@ -229,23 +230,16 @@ class VerifiableStrategy(Strategy):
         batch = training_spec(self.training).batch
         metrics = common_metrics([m.content for m in good])
         shown = [
-            self.inner.shown(m, gate.model.plus(c.answer.update), c.steps * batch, own)
+            self.inner.shown(m, gate.base.plus(c.vector), c.steps * batch, own)
             for m, c, own in zip(good, gate.accepted.values(), metrics, strict=True)
         ]
         return self.inner.strategy.aggregate_train(gate.number, [*shown, *failed])
 
     def _new_model(self, gate: Gate, made: ArrayRecord | None) -> ModelVector:
         if not self.inner.averages:
-            return gate.model if made is None else self.inner.result(self.training, made)
-        return close_round(
-            gate.folder,
-            self.training,
-            self.aggregator,
-            gate.model,
-            list(gate.accepted.values()),
-            gate.left_out,
-            self.key,
-        )
+            return gate.base if made is None else self.inner.result(self.training, made)
+        gate.finish()
+        return gate.folder.model.model
 
     def _call(self, phase: Phase, model_id: bytes, **rest: Any) -> Call:  # noqa: ANN401 - fields of Call
         manifest = self.training.manifest
