@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
+from fedproof.errors import CallerError
 from fedproof.lowering.emit import Emitter
 from fedproof.lowering.gadgets import commit, signed, unsigned
 from fedproof.lowering.hints import hint_kind
 from fedproof.lowering.ir import IntArray, Node, Program
+
+#: Bits of the square of an inverse root: float64 finds the root of such a number.
+MOST_ROOT_BITS = 50
 
 
 def _uniform(p: Program, like: Node, value: int) -> Node:
@@ -81,8 +85,13 @@ def inverse_root(p: Program, x: Node, q: int, label: str) -> Node:
     without the second smaller; without the claim that y is an integer it is the exact root, where there
     is one.
     """
-    if (q - x.scale) % 2 or q > 50:
+    if (q - x.scale) % 2:
         raise AssertionError(f"lowering bug: no root at scale ({q} - {x.scale}) / 2")
+    if q > MOST_ROOT_BITS:
+        raise CallerError(
+            f"{label}: an inverse root at {(q - x.scale) // 2} fractional bits",
+            hint="fewer fractional bits of activations",
+        )
     x = commit(p, x, f"{label} argument")
     y = p.hint("inverse_root", x, x.shape, (q - x.scale) // 2, 2 ** -(-q // 2), label, q=q)
     signed(p, y, -(-q // 2) + 2, label)

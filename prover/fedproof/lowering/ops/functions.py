@@ -14,8 +14,9 @@ from fedproof.lowering.context import Constant, Context, UnsupportedOp, Value, l
 from fedproof.lowering.emit import Emitter
 from fedproof.lowering.gadgets import commit, signed
 from fedproof.lowering.hints import hint_kind
-from fedproof.lowering.ir import IntArray, Node
+from fedproof.lowering.ir import IntArray, Node, Program
 from fedproof.lowering.roots import inverse_root, reciprocal
+from fedproof.lowering.saturation import held, held_at
 
 #: Fractional bits of an exponential in a softmax, and of the reciprocal of their sum.
 EXP_BITS, INVERSE_BITS = 12, 14
@@ -73,6 +74,15 @@ FUNCTIONS: dict[str, Callable[[float], float]] = {
 #: Functions of positive numbers, and the first integer in the domain of each.
 POSITIVE: dict[str, tuple[Callable[[float], float], int]] = {"log": (log, 1), "sqrt": (sqrt, 0)}
 
+#: Slopes of a function below and above its table: it goes on from its ends along them. Beyond an end that
+#: is None, and for other functions, there is no value.
+TAILS: dict[str, tuple[int | None, int | None]] = {
+    **dict.fromkeys(("sigmoid", "tanh", "erf"), (0, 0)),
+    **dict.fromkeys(("gelu_grad", "gelu_tanh_grad", "silu_grad", "mish_grad", "elu_grad"), (0, 0)),
+    **dict.fromkeys(("gelu", "gelu_tanh", "silu", "mish", "softplus", "elu"), (0, 1)),
+    "exp": (0, None),
+}
+
 
 def tabulate(
     name: str, f: Callable[[float], float], first: int, n: int, scale: int, out: int
@@ -89,10 +99,39 @@ def _table(ctx: Context, node: onnx.NodeProto) -> Value:
     x = ctx.narrow_to(ctx.tensor(node, 0), numbers.function_input, f"{node.output[0]} argument", ranged=False)
     n = 2**numbers.functions
     f, first = POSITIVE[name] if name in POSITIVE else (FUNCTIONS[name], -n // 2)
+    if _goes_on(name) and x.bound >= n // 2:
+        # The same on both sides.
+        first, n = first + 1, n - 1
     table = tabulate(name, f, first, n, x.scale, numbers.activations)
-    # Being in the domain of the table says that x is a small integer.
+    c, beyond = _held(ctx, x, name, -first, node.output[0])
+    # Being in the domain of the table says that c is a small integer, and so then is x.
     ctx.proven(x)
-    return ctx.program.function(x, table, numbers.activations)
+    y = ctx.program.function(c, table, numbers.activations)
+    return y if beyond is None else _sum(ctx.program, y, beyond)
+
+
+def _goes_on(name: str) -> bool:
+    """Whether a function has a value on both sides of its table."""
+    return None not in TAILS.get(name, (None, None))
+
+
+def _held(ctx: Context, x: Node, name: str, end: int, label: str) -> tuple[Node, Node | None]:
+    """Return ``x`` held in the domain of a function's table, and what to add to the function for the rest."""
+    p, (below, above) = ctx.program, TAILS.get(name, (None, None))
+    if below is None or x.bound <= end:
+        return x, None
+    if above is None:
+        return held_at(p, x, -end, label, above=False), None
+    c, s = held(p, x, end, label)
+    if not above:
+        return c, None
+    # What x is above c by: half of s + (x - c).
+    return c, p.restate(p.add(s, p.sub(x, c)), x.scale + 1)
+
+
+def _sum(p: Program, a: Node, b: Node) -> Node:
+    scale = max(a.scale, b.scale)
+    return p.add(*(p.times(v, 2 ** (scale - v.scale), scale) for v in (a, b)))
 
 
 for _name in (*FUNCTIONS, *POSITIVE):
@@ -103,9 +142,9 @@ for _name in (*FUNCTIONS, *POSITIVE):
 def softmax(ctx: Context, node: onnx.NodeProto) -> Value:
     """Softmax over the last axis.
 
-    With d = (largest of the row) - x, proven by a table of exp(-d) for d >= 0 and by the product of the d
+    With d = (largest of the row) - x, held within a table of exp(-d) for d >= 0, and the product of the d
     of a row being 0: e = exp(-d), s = e * (1 / sum e). The largest element may be any of several equal
-    ones, d is the same. d beyond the table is refused.
+    ones, d is the same.
     """
     x = ctx.tensor(node, 0)
     return _softmax(ctx, x, np.ones(x.shape, dtype=bool), node.output[0])
@@ -132,7 +171,12 @@ def _softmax(ctx: Context, x: Node, keep: NDArray[np.bool_], label: str) -> Node
     row_of = tuple(i // n for i in at)
     largest = p.hint("row_max", flat, (rows,), x.scale, x.bound, f"{label} largest", rows=row_of)
     signed(p, largest, x.bound.bit_length(), f"{label} largest")
-    d = commit(p, p.sub(p.gather(largest, 0, row_of), flat), f"{label} distance")
+    away = p.sub(p.gather(largest, 0, row_of), flat)
+    last = 2**numbers.functions - 1
+    if away.bound > last:
+        d = held_at(p, away, last, f"{label} distance", above=True)
+    else:
+        d = commit(p, away, f"{label} distance")
     if everything:
         # Integers: the largest by its check, d as an entry of the table.
         ctx.proven(x)
