@@ -14,6 +14,12 @@ class GRU(nn.Module):
         self.width = width
         self.cell = nn.GRUCell(PIXELS, width)
         self.output = nn.Linear(width, 10)
+        # A state that is turned, neither stretched nor shrunk, from one row to the next.
+        nn.init.xavier_uniform_(self.cell.weight_ih)
+        for gate in self.cell.weight_hh.detach().split(width):
+            nn.init.orthogonal_(gate)
+        for zero in (self.cell.bias_ih, self.cell.bias_hh, self.output.weight, self.output.bias):
+            nn.init.zeros_(zero)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (B, 10) of a batch of flattened images."""

@@ -24,6 +24,11 @@ class Transformer(nn.Module):
         self.expand = nn.Linear(width, hidden)
         self.contract = nn.Linear(hidden, width)
         self.output = nn.Linear(width, 10)
+        # Positions are not to drown the pixels, which are between 0 and 1.
+        self.position.weight.detach().mul_(0.25)
+        for layer in (self.embedding, self.queries_keys_values, self.attended, self.expand, self.contract):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def attend(self, x: Tensor) -> Tensor:
         """Self-attention over tokens: (B, 8, width) to the same."""
