@@ -17,6 +17,7 @@ from fedproof.cli.commands import (
     networks,
     offline,
     proofs,
+    provers,
     relay,
     rounds,
     service,
@@ -65,6 +66,7 @@ app.add_typer(circuits.app, name="circuits")
 circuits.app.command("explain")(tuning.explain)
 circuits.app.command("tune")(tuning.tune)
 app.add_typer(srs.app, name="srs")
+app.add_typer(provers.app, name="provers")
 app.command("prove")(proofs.prove)
 app.command("verify")(proofs.verify)
 app.add_typer(jobs.app, name="jobs")

@@ -19,6 +19,7 @@ from fedproof.cli.chains import connect
 from fedproof.errors import CallerError, TerminalError
 from fedproof.files import write_whole
 from fedproof.project import Project
+from fedproof.provers import Prover
 from fedproof.rounds import Aggregator, Dataset
 from fedproof.rounds.driver import Progress, RoundDriver
 from fedproof.rounds.session import TrainerSession
@@ -144,8 +145,12 @@ def driver(
     place: Place,
     circuits: tuple[Circuit, Circuit],
     progress: Progress,
+    prover: Prover | None = None,
 ) -> RoundDriver:
-    """The driver of a federation's rounds; made again, it goes on where the last one stopped."""
+    """The driver of a federation's rounds; made again, it goes on where the last one stopped.
+
+    As many steps are proven at a time as are of use to ``prover``.
+    """
     training, average = circuits
     sessions = []
     for index in federation.trainers:
@@ -153,15 +158,16 @@ def driver(
         own = folder / "trainers" / account.address
         dataset = Dataset.load(training, own / "dataset.json")
         hub = place.hub.acting_as(account)
-        sessions.append(TrainerSession(training, dataset, hub, federation.id_bytes, own))
+        sessions.append(TrainerSession(training, dataset, hub, federation.id_bytes, own, prover))
     records = [place.deployment.verifier(circuit.name) for circuit in circuits]
     return RoundDriver(
         place.hub,
         federation.id_bytes,
         sessions,
-        Aggregator(average),
+        Aggregator(average, prover),
         folder,
         steps=federation.steps,
+        provers=prover.parallel if prover else 1,
         vka=(verifying_key(training, records[0]), verifying_key(average, records[1])),
         progress=progress,
     )

@@ -59,6 +59,18 @@ def _jobs() -> str | None:
     return str(Path(build) / "jobs") if build else None
 
 
+def _budget() -> str | None:
+    from fedproof.provers.memory.budget import machine_budget  # noqa: PLC0415
+
+    return f"{machine_budget() / 2**30:.1f}GiB"
+
+
+def _ledger() -> str | None:
+    from fedproof.provers.memory.ledger import shared_folder  # noqa: PLC0415
+
+    return str(shared_folder())
+
+
 def _always(value: str) -> Callable[[], str | None]:
     return lambda: value
 
@@ -68,6 +80,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("FEDPROOF_BUILD", "folder of everything generated", _build),
     Setting("FEDPROOF_STORE", "where updates travel through: a folder, s3://, https://", privacy=Privacy.URL),
     Setting("FEDPROOF_JOBS", "folder of the queue of proofs", _jobs),
+    Setting("FEDPROOF_PROVER", "who proves: cpu, gpu, ray or ray://HOST:PORT", _always("cpu")),
+    Setting("FEDPROOF_MEMORY", "memory of all proofs on this machine together, as 8GiB", _budget),
+    Setting("FEDPROOF_LEDGER", "folder in which processes that prove agree on memory", _ledger),
+    Setting("FEDPROOF_GPU_PYTHON", "the Python of an environment with an ezkl build for GPUs"),
     Setting("FEDPROOF_CONTRACTS", "the checkout's verifier_contracts, when run from elsewhere"),
     Setting("FEDPROOF_DEVNET_L2_PORT", "port of the devnet's L2", _always("18545")),
     Setting("FEDPROOF_DEVNET_L1_PORT", "port of the devnet's L1", _always("18546")),

@@ -19,5 +19,6 @@ class DemoOptions(BaseModel):
     held_out: int = Field(default=357, ge=1, description="samples held out for the accuracy")
     seed: int = Field(default=4, description="of the split of the data")
     provers: int = Field(default=2, ge=1, le=16, description="steps proven at a time")
+    prover: str | None = Field(default=None, description="who proves; FEDPROOF_PROVER, or cpu, unless given")
     keep_devnet: bool = Field(default=False, description="leave the chains running at the end")
     output: Path | None = Field(default=None, description="folder of all it writes; build/demo unless given")

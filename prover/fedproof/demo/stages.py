@@ -29,6 +29,7 @@ from fedproof.demo.options import DemoOptions
 from fedproof.errors import CallerError
 from fedproof.export import load_attribute
 from fedproof.project import Project
+from fedproof.provers import open_prover
 from fedproof.record import FinalCheck, Round
 from fedproof.relay.layerzero.sender import RelayClient
 from fedproof.relay.layerzero.worker import LayerZeroWorker
@@ -60,6 +61,7 @@ class Demo:
     def __init__(self, project: Project, options: DemoOptions, console: Console) -> None:
         self.project = project
         self.options = options
+        self.prover = open_prover(options.prover)
         self.console = console
         self.folder = (options.output or project.build / "demo").resolve()
         self.ledger = Ledger()
@@ -190,6 +192,7 @@ class Demo:
                     hub.acting_as(account),
                     model_id,
                     self.folder / "trainers" / account.address,
+                    self.prover,
                 )
                 self.ledger.add("l2", "register", session.register(), "dataset root")
                 sessions.append(session)
@@ -200,7 +203,7 @@ class Demo:
             hub,
             model_id,
             sessions,
-            Aggregator(average),
+            Aggregator(average, self.prover),
             self.folder,
             steps=self.options.steps,
             provers=self.options.provers,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fedproof.cli.options import Json
+from fedproof.cli.options import Json, ProverName
 from fedproof.cli.output import Output, console_on
 
 
@@ -26,6 +26,7 @@ def demo(
     ] = 357,
     seed: Annotated[int, typer.Option("--seed", help="Of the split of the data.")] = 4,
     provers: Annotated[int, typer.Option("--provers", min=1, max=16, help="Steps proven at a time.")] = 2,
+    prover: ProverName = None,
     keep_devnet: Annotated[
         bool, typer.Option("--keep-devnet", help="Leave the chains running at the end.")
     ] = False,
@@ -55,6 +56,7 @@ def demo(
         held_out=held_out,
         seed=seed,
         provers=provers,
+        prover=prover,
         keep_devnet=keep_devnet,
         output=output,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedproof.cli.commands.circuits import compiled
-from fedproof.cli.options import Json, ModelName
+from fedproof.cli.options import Json, ModelName, ProverName
 from fedproof.cli.output import Output, Say
 from fedproof.errors import CallerError
 
@@ -160,6 +160,7 @@ def run(
         bool,
         typer.Option("--leave-open", help="Play the trainers only; an aggregator ends the round."),
     ] = False,
+    prover: ProverName = None,
     json: Json = False,
 ) -> None:
     """Play rounds to their end: train, commit, prove, submit, average, finalize.
@@ -171,24 +172,29 @@ def run(
         fedproof round run --rounds 3
     """
     from fedproof.cli import federation as fed  # noqa: PLC0415
+    from fedproof.cli.proving import proving  # noqa: PLC0415
+    from fedproof.project import Project  # noqa: PLC0415
 
     out = Output(json=json)
     if leave_open and rounds > 1:
         raise CallerError("--leave-open plays one round", hint="the next one opens when it has ended")
     federation, folder, place = _reach(model)
     pair = (compiled(federation.training, out), compiled(federation.average, out))
+    project = Project.find()
     if leave_open:
-        with out.working("round") as say:
-            number = fed.driver(federation, folder, place, pair, _progress(say)).run(finalize=False).number
+        with proving(project, prover) as by, out.working("round") as say:
+            driver = fed.driver(federation, folder, place, pair, _progress(say), by)
+            number = driver.run(finalize=False).number
         document = {"model_id": federation.model_id, "round": number}
         out.result(document, f"round {number}: everyone has submitted (fedproof aggregate ends it)")
         return
     played = []
-    for _ in range(rounds):
-        with out.working("round") as say:
-            driver = fed.driver(federation, folder, place, pair, _progress(say))
-            outcome = driver.run()
-        played.append(_published(driver, outcome, folder, place))
+    with proving(project, prover) as by:
+        for _ in range(rounds):
+            with out.working("round") as say:
+                driver = fed.driver(federation, folder, place, pair, _progress(say), by)
+                outcome = driver.run()
+            played.append(_published(driver, outcome, folder, place))
     rows = [(p["round"], p["model_hash"], p["gas"], f"{p['seconds']:.1f} s", p["model"]) for p in played]
     head = ("round", "model hash", "finalize gas", "time", "model")
     out.table({"model_id": federation.model_id, "rounds": played}, head, rows)

@@ -23,7 +23,7 @@ def budget_bytes(given: int | str | None = None) -> int:
     """
     text = given if given is not None else os.environ.get(SETTING)
     if not text:
-        return int(machine_bytes() * SHARE)
+        return machine_budget()
     if isinstance(text, int):
         amount = text
     else:
@@ -33,6 +33,11 @@ def budget_bytes(given: int | str | None = None) -> int:
     if amount <= 0:
         raise CallerError(f"a budget of {text} is none", hint=f"set {SETTING} to an amount such as 8GiB")
     return amount
+
+
+def machine_budget() -> int:
+    """Return what the budget is where nobody says: a share of the machine's memory, in bytes."""
+    return int(machine_bytes() * SHARE)
 
 
 def machine_bytes() -> int:

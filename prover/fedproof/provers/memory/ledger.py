@@ -181,9 +181,7 @@ def default_folder() -> Path:
     Raises :class:`TerminalError` if it cannot be made, or is another user's.
     """
     chosen = os.environ.get(SETTING)
-    shared = Path("/dev/shm")
-    parent = shared if shared.is_dir() and os.access(shared, os.W_OK) else Path(tempfile.gettempdir())
-    folder = Path(chosen).resolve() if chosen else parent / f"fedproof-{os.getuid()}"
+    folder = Path(chosen).resolve() if chosen else shared_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not chosen and folder.lstat().st_uid != os.getuid():
@@ -193,6 +191,13 @@ def default_folder() -> Path:
             f"cannot make {folder}: {e.strerror or e}", hint=f"set {SETTING} to a folder of your own"
         ) from e
     return folder
+
+
+def shared_folder() -> Path:
+    """Return the folder that is used where none is chosen. It need not be there."""
+    memory = Path("/dev/shm")
+    parent = memory if memory.is_dir() and os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+    return parent / f"fedproof-{os.getuid()}"
 
 
 def gibibytes(size: int) -> str:
