@@ -83,9 +83,9 @@ def models_of(
     hub: HubClient,
     circuits: tuple[Circuit, Circuit],
     prover: Prover,
-    updates: str | None,
+    store: ContentStore | None,
 ) -> Models:
-    """What averages the rounds and keeps the models.
+    """What averages the rounds and keeps the models. Updates are in ``store``, or in the subject's folder.
 
     Raises :class:`CallerError` when the model is averaged by another circuit than ``circuits`` ' second.
     """
@@ -101,7 +101,7 @@ def models_of(
         hub,
         subject.model_id,
         aggregator,
-        _updates(subject, updates, aggregator.length),
+        _updates(subject, store, aggregator.length),
         subject.folder,
         verifying_key(average, record),
     )
@@ -117,9 +117,9 @@ def take_genesis(models: Models, file: Path) -> None:
     models.keep(genesis, 0)
 
 
-def _updates(subject: Subject, told: str | None, length: int) -> Updates:
-    if told is not None:
-        return ExchangeUpdates(UpdateExchange(ContentStore(told)), subject.model_id, length)
+def _updates(subject: Subject, store: ContentStore | None, length: int) -> Updates:
+    if store is not None:
+        return ExchangeUpdates(UpdateExchange(store), subject.model_id, length)
     if subject.trainers is not None:
         return FolderUpdates(subject.trainers)
-    raise CallerError("where do the updates come from?", hint="--updates, a folder or the URL of a store")
+    raise CallerError("where do the updates come from?", hint="--store, or FEDPROOF_STORE")

@@ -114,10 +114,14 @@ class Averaging:
 
     def prove(self, number: int, average: Average) -> Proof:
         """Prove the average, or return the proof that is there."""
-        proof = self.kept(number, average)
-        if proof is None:
-            proof = self.aggregator.prove(self._resumed(number, average))
-            proof.save(self._path(number, "proof"))
+        return self.kept(number, average) or self.make(number, average)
+
+    def make(self, number: int, average: Average) -> Proof:
+        """Prove the average, and keep the proof."""
+        parts = len(average.parts)
+        at_once = 1 if parts == 1 else min(parts, self.aggregator.prover.parallel)
+        proof = self.aggregator.prove(self._resumed(number, average), at_once)
+        proof.save(self._path(number, "proof"))
         return proof
 
     def _resumed(self, number: int, average: Average) -> Average:

@@ -7,6 +7,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from fedproof.rounds.kept import prove_kept
 from fedproof.rounds.proof import Proof
 from fedproof.rounds.trainer import PreparedStep, Trainer
 from fedproof.rounds.vectors import ModelVector
+
+if TYPE_CHECKING:
+    from fedproof.exchange import UpdateExchange
 
 
 @dataclass
@@ -45,7 +49,8 @@ class TrainerRound:
 class TrainerSession:
     """One trainer of one model.
 
-    ``folder`` is private: it holds witnesses, which hold data. A session made again over the same folder
+    ``folder`` is private: it holds witnesses, which hold data. ``exchange`` is where updates are left for
+    aggregators elsewhere. A session made again over the same folder
     goes on where the last one stopped, and proves nothing twice.
     """
 
@@ -57,6 +62,7 @@ class TrainerSession:
         model_id: bytes,
         folder: Path,
         prover: Prover | None = None,
+        exchange: UpdateExchange | None = None,
     ) -> None:
         self.circuit = circuit
         self.dataset = dataset
@@ -64,6 +70,7 @@ class TrainerSession:
         self.model_id = model_id
         self.folder = folder
         self.prover = prover
+        self.exchange = exchange
         self.address = _address_of(hub)
 
     def register(self) -> Receipt | None:
@@ -123,7 +130,16 @@ class TrainerSession:
         return self.hub.submit(self.model_id, round_number, work.nonce, steps, vka)
 
     def publish_update(self, round_number: int, work: TrainerRound) -> Path:
-        """Write the update where the aggregator fetches it."""
+        """Leave the update where aggregators fetch it: in the folder, and in the exchange if there is one."""
+        if self.exchange is not None:
+            commitment = self.circuit.committer.pure(work.update)
+            self.exchange.publish(
+                work.update,
+                commitment,
+                model_id=self.model_id,
+                round_number=round_number,
+                trainer=self.address,
+            )
         path = self._path(round_number, "update.json")
         write_whole(path, json.dumps({"trainer": self.address, "update": [int(v) for v in work.update]}))
         return path

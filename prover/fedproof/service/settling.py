@@ -140,7 +140,7 @@ class Settler:
         if proof is None:
             self._still_open(number)
             with self._stage("prove", seconds), self._telling(number), self.stop.abandoning():
-                proof = self.averaging.prove(number, average)
+                proof = self.averaging.make(number, average)
         self._still_open(number)
         return proof
 

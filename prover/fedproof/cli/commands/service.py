@@ -48,9 +48,11 @@ def aggregate(
     genesis: Annotated[
         Path | None, typer.Option("--genesis", help="The published first model, to keep those that follow.")
     ] = None,
-    updates: Annotated[
+    store: Annotated[
         str | None,
-        typer.Option("--updates", help="Store of the updates: a folder, s3:// or https://."),
+        typer.Option(
+            "--store", help="Where updates lie: a folder, s3://, https://. FEDPROOF_STORE unless given."
+        ),
     ] = None,
     folder: Annotated[
         Path | None, typer.Option("--folder", help="Where models, proofs and outcomes are kept.")
@@ -88,6 +90,7 @@ def aggregate(
         fedproof aggregate --once
     """
     from fedproof.cli import aggregation  # noqa: PLC0415 - slow to import
+    from fedproof.cli.commands.offline import opened_store  # noqa: PLC0415
     from fedproof.cli.proving import proving  # noqa: PLC0415
     from fedproof.metrics import jobs_registry  # noqa: PLC0415
     from fedproof.project import Project  # noqa: PLC0415
@@ -112,7 +115,7 @@ def aggregate(
     with ExitStack() as open_things:
         chosen = open_things.enter_context(proving(project, prover))
         registry = jobs_registry(chosen.store)
-        models = aggregation.models_of(subject, place, hub, pair, chosen, updates)
+        models = aggregation.models_of(subject, place, hub, pair, chosen, opened_store(store))
         if genesis is not None:
             aggregation.take_genesis(models, genesis)
         gauges = Gauges(registry)
