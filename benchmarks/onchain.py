@@ -22,7 +22,7 @@ from fedproof.chain.circuit_verifiers import verifier_spec
 from fedproof.chain.client import ChainClient
 from fedproof.chain.devnet import Devnet
 from fedproof.chain.solidity import Contracts, compile_project, compile_verifier
-from fedproof.chain.verifier_specs import AnyVerifierSpec, SegmentedSpec
+from fedproof.chain.verifier_specs import AnyVerifierSpec, VerifierSpec
 from fedproof.chain.vka import read_vka
 from fedproof.circuits import layout
 from fedproof.circuits.store import Circuit
@@ -68,7 +68,7 @@ class Chain:
         return self._adapters[circuit.name]
 
     def _deploy_adapter(self, spec: AnyVerifierSpec) -> Verifier:
-        if isinstance(spec, SegmentedSpec):
+        if not isinstance(spec, VerifierSpec):
             parts = [self._deploy_adapter(part) for part in spec.segments]
             kind, arguments = spec.adapter_arguments([str(part.contract.address) for part in parts])
             words = tuple(word for part in parts for word in part.vka)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from fedproof.chain.artefacts import MAX_RUNTIME_BYTES
 from fedproof.chain.client import Receipt
 from fedproof.chain.deployment import Deployment
 from fedproof.chain.solidity import compile_verifier
@@ -85,9 +86,12 @@ class Ledger:
 
 
 def circuit_facts(circuit: Circuit, kind: str, verifier: str, compile_s: float | None) -> CircuitFacts:
-    """Return what a circuit is and costs; ``verifier`` is plain or reusable."""
-    source = layout.PLAIN_VERIFIER if verifier == "plain" else layout.REUSABLE_VERIFIER
+    """Return what a circuit is and costs; ``verifier`` is the kind of a deployment's record.
+
+    Bytes are sums over a circuit's segments; shards share one key and one verifier.
+    """
     costs = circuit.manifest.costs
+    parts = list({part.manifest.key: part for part in circuit.parts}.values())
     return CircuitFacts(
         name=circuit.name,
         kind="step" if kind == "step" else "aggregate",
@@ -95,11 +99,19 @@ def circuit_facts(circuit: Circuit, kind: str, verifier: str, compile_s: float |
         logrows=costs.logrows,
         cells=costs.cells,
         proving_key_bytes=costs.proving_key_bytes,
-        verifying_key_bytes=(circuit.folder / layout.VK).stat().st_size,
+        verifying_key_bytes=sum((p.folder / layout.VK).stat().st_size for p in parts),
         proof_bytes=costs.proof_bytes,
-        verifier_bytes=len(compile_verifier(circuit.folder / source).runtime),
+        verifier_bytes=sum(_verifier_bytes(p, verifier) for p in parts),
         compile_s=compile_s,
     )
+
+
+def _verifier_bytes(part: Circuit, kind: str) -> int:
+    """Runtime code of what was deployed of one part: where the record does not say, what fits a contract."""
+    plain = len(compile_verifier(part.folder / layout.PLAIN_VERIFIER).runtime)
+    if kind == "plain" or (kind != "reusable" and plain <= MAX_RUNTIME_BYTES):
+        return plain
+    return len(compile_verifier(part.folder / layout.REUSABLE_VERIFIER).runtime)
 
 
 def record_round(

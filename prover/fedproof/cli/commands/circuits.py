@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fedproof.circuits.manifest import SlotShape
+    from fedproof.circuits.shards import Shards
     from fedproof.circuits.store import Circuit, CircuitStore
     from fedproof.project import Project
 
@@ -194,6 +195,7 @@ def show(
             )
             for i, e in enumerate(manifest.segments)
         ),
+        *([("shards", _shared_out(manifest.shards))] if manifest.shards else []),
         *((f"committed: {s.name}", f"{s.length} elements, {s.columns} point(s)") for s in manifest.slots),
         *((title.replace("_", " "), value) for title, value in costs.items()),
     ]
@@ -233,6 +235,13 @@ def _slot_names(slots: Sequence[SlotShape]) -> str:
     return " ".join(s.name for s in slots)
 
 
+def _shared_out(s: Shards) -> str:
+    return (
+        f"{s.count} proofs of one circuit, {s.vectors} of {s.digits * s.columns} column(s) of digits each, "
+        f"{s.rows:,} digits of {s.bits} bits a column"
+    )
+
+
 def _facts(circuit: Circuit) -> dict[str, Any]:
     return {
         "name": circuit.name,
@@ -240,5 +249,6 @@ def _facts(circuit: Circuit) -> dict[str, Any]:
         "folder": str(circuit.folder),
         "development": circuit.manifest.development,
         "segments": circuit.manifest.spec.plonk.segments,
+        "shards": circuit.manifest.spec.plonk.shards,
         "costs": circuit.manifest.costs.model_dump(),
     }
