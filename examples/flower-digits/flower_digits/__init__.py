@@ -1,0 +1,1 @@
+"""A Flower app whose every training step is proven."""
