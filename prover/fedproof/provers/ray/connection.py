@@ -22,8 +22,6 @@ ADDRESS_SETTING = "RAY_ADDRESS"
 CLIENT_PORT = 10001
 #: Of a local cluster. Files go by their paths there; only vectors and proofs pass through the store.
 OBJECT_STORE_BYTES = 128 * 2**20
-#: Share of the machine's memory for a local cluster where no budget is set.
-MEMORY_SHARE = 0.7
 
 #: Ray's module, its references, its actors: nothing that has types we could rely on.
 Ray = Any
@@ -177,10 +175,3 @@ def release(connection: Connection) -> None:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
-
-
-def local_memory() -> int:
-    """Return the bytes that a local cluster may use."""
-    import psutil  # noqa: PLC0415
-
-    return int(psutil.virtual_memory().total * MEMORY_SHARE)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fedproof.errors import CallerError
+from fedproof.provers.memory import needed_bytes
 from fedproof.provers.ray.kit import manifest_of
 
 #: Cores that one proof is given, for all circuits; without it ``cores_for`` says.
 CORES_SETTING = "FEDPROOF_RAY_CORES"
-#: Of the measured peak of the proving process, and for the two processes around it.
-MARGIN, BASE_BYTES = 1.1, 192 * 2**20
-#: Asked for where a circuit's manifest has no peak: it is being compiled.
-UNKNOWN_BYTES = 2 * 2**30
+#: Ray's own process around the one that proves.
+AROUND_BYTES = 160 * 2**20
 
 
 @dataclass(frozen=True)
@@ -36,14 +34,12 @@ class Demand:
 
 
 def demand_of(folder: Path, backend: str, most_cores: int) -> Demand:
-    """Return the demand of the circuit in ``folder``; on no more cores than the largest node has."""
+    """Return the demand of the circuit in ``folder``; no more cores than the largest node has."""
     manifest = manifest_of(folder)
-    costs: dict[str, Any] = manifest["costs"] if manifest is not None else {}
-    peak = int(costs.get("prove_peak_bytes") or UNKNOWN_BYTES)
-    cores = cores_setting() or cores_for(int(costs.get("logrows", 0)))
-    return Demand(
-        max(1, min(cores, most_cores)), int(peak * MARGIN) + BASE_BYTES, 1 if backend == "gpu" else 0
-    )
+    logrows = manifest["costs"]["logrows"] if manifest is not None else 0
+    cores = cores_setting() or cores_for(logrows)
+    memory = needed_bytes(folder, manifest) + AROUND_BYTES
+    return Demand(max(1, min(cores, most_cores)), memory, 1 if backend == "gpu" else 0)
 
 
 def cores_for(logrows: int) -> int:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedproof.circuits import layout
 from fedproof.errors import TerminalError
 from fedproof.files import sha256_bytes, sha256_file
+from fedproof.provers.artefacts import COMPILED, MANIFEST, PK, SETTINGS, VK
 
 #: What proving reads of a circuit's folder; the manifest is missing only while a circuit is compiled.
-NEEDED = (layout.COMPILED, layout.PK)
-WHERE_THERE = (layout.SETTINGS, layout.VK, "manifest.json")
+NEEDED = (COMPILED, PK)
+WHERE_THERE = (SETTINGS, VK, MANIFEST)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _file(path: Path, digests: Digests) -> File:
 
 def manifest_of(folder: Path) -> dict[str, Any] | None:
     """Return the manifest of a circuit's folder as it stands there, None where there is none."""
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     try:
         made: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError:

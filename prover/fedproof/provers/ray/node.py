@@ -7,9 +7,10 @@ import importlib
 import os
 import pickle
 import time
-from collections import Counter, OrderedDict
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from fedproof.errors import FedproofError, TerminalError
@@ -153,18 +154,21 @@ class Store:
 
     def __init__(self) -> None:
         self._cache = Cache()
-        self._began: OrderedDict[str, int] = OrderedDict()
+        self._began: deque[tuple[str, int]] = deque()
+        self._forgotten = 0
         self._received: Counter[str] = Counter()
 
     def begin(self, attempt: str, pid: int) -> None:
         """Remember that an attempt began in process ``pid``."""
-        self._began[attempt] = pid
-        while len(self._began) > REMEMBERED:
-            self._began.popitem(last=False)
+        self._began.append((attempt, pid))
+        if len(self._began) > REMEMBERED:
+            self._began.popleft()
+            self._forgotten += 1
 
-    def began(self) -> dict[str, int]:
-        """Attempts that began here, and the processes."""
-        return dict(self._began)
+    def began(self, after: int) -> tuple[int, dict[str, int]]:
+        """How many attempts began here, and those after the first ``after``, with their processes."""
+        new = islice(self._began, max(0, after - self._forgotten), None)
+        return self._forgotten + len(self._began), dict(new)
 
     def lacks(self, digests: list[str]) -> list[str]:
         """Which files were not received by this node."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,15 @@ from fedproof.errors import FedproofError, RetryableError
 from fedproof.provers.ray.connection import Ray, library
 from fedproof.provers.ray.demand import Demand
 from fedproof.provers.ray.kit import Kit
-from fedproof.provers.ray.node import DISTRIBUTIONS, NAMESPACE, Store, make_probe, store_name, versions
+from fedproof.provers.ray.node import (
+    DISTRIBUTIONS,
+    NAMESPACE,
+    REMEMBERED,
+    Store,
+    make_probe,
+    store_name,
+    versions,
+)
 from fedproof.provers.ray.transfer import send
 
 #: How often the list of nodes is read again, at most; how long a node may take to answer for itself.
@@ -46,6 +54,10 @@ class Nodes:
         self._usable: dict[str, Node] = {}
         self._sending: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
         self._holders: defaultdict[str, set[str]] = defaultdict(set)
+        self._asking = threading.Lock()
+        self._asked_at = float("-inf")
+        self._heard: defaultdict[str, int] = defaultdict(int)
+        self._began: OrderedDict[str, str] = OrderedDict()
         #: Nodes that may not prove, and why.
         self.refused: dict[str, str] = {}
 
@@ -152,15 +164,30 @@ class Nodes:
         send(self._ray, node.store, digest, size, kit.paths()[digest])
 
     def where(self, attempt: str) -> str | None:
-        """Return the node on which an attempt began, None if none of those that live remembers it."""
-        asked = {n.ident: n.store.began.remote() for n in self.usable()}
+        """Return the node on which an attempt began, None if it has not, or no node says so.
+
+        What nodes said is kept: it is of use when they are gone.
+        """
+        with self._asking:
+            if attempt not in self._began and time.monotonic() - self._asked_at >= FRESH_S:
+                self._ask()
+                self._asked_at = time.monotonic()
+            return self._began.get(attempt)
+
+    def _ask(self) -> None:
+        asked = {n.ident: n.store.began.remote(self._heard[n.ident]) for n in self.usable()}
         for ident, answer in asked.items():
             try:
-                if attempt in self._ray.get(answer, timeout=ASK_S):
-                    return ident
+                self._heard[ident], new = self._ray.get(answer, timeout=ASK_S)
             except self._ray.exceptions.RayError:
                 continue
-        return None
+            self._began.update(dict.fromkeys(new, ident))
+        while len(self._began) > REMEMBERED:
+            self._began.popitem(last=False)
+
+    def lives(self, ident: str) -> bool:
+        """Whether a node is still there."""
+        return any(n.ident == ident for n in self.usable())
 
     def received(self) -> dict[str, dict[str, int]]:
         """How often each node received each file, by node and digest."""

@@ -17,6 +17,8 @@ from pathlib import Path
 from fedproof.errors import CallerError, RetryableError, TerminalError
 from fedproof.provers.base import Closing, ProofRun, ProverKilled
 from fedproof.provers.cpu import CpuProver
+from fedproof.provers.cpu.backend import cores as machine_cores
+from fedproof.provers.memory import budget_bytes
 from fedproof.provers.ray import connection
 from fedproof.provers.ray.connection import Ray
 from fedproof.provers.ray.demand import cores_setting
@@ -41,6 +43,20 @@ class _Cluster:
     nodes: Nodes
     name: str
     task: Ray
+
+
+class _Gone(Exception):
+    """A task will not be answered: ``node`` is gone, or without it all nodes that might take it."""
+
+    def __init__(self, node: str | None) -> None:
+        super().__init__(node)
+        self.node = node
+
+
+def _demand_life(nodes: Nodes, placement: Placement, node: str | None) -> None:
+    # Ray itself waits for a node whose connections were not closed.
+    if not (nodes.lives(node) if node else placement.possible(nodes)):
+        raise _Gone(node)
 
 
 class RayProver(Closing):
@@ -68,8 +84,8 @@ class RayProver(Closing):
         self.shared = shared
         self.toolchain = f"ezkl {version('ezkl')}"
         self._address = connection.address_of(where)
-        self._cores = cores or len(os.sched_getaffinity(0))
-        self._memory = memory or connection.local_memory()
+        self._cores = cores or machine_cores()
+        self._memory = memory or budget_bytes()
         self._attempts = _attempts()
         self._digests = Digests()
         self._lock = threading.Lock()
@@ -165,7 +181,11 @@ class RayProver(Closing):
         payload = pickle.dumps(job, protocol=pickle.HIGHEST_PROTOCOL)
         reference = cluster.task.options(**placement.options).remote(versions(), payload)
         try:
-            told = self._await(cluster, reference, placement)
+            kind, told = self._await(cluster, reference, placement, job.attempt)
+        except _Gone as e:
+            if e.node is not None:
+                self._lost(history, e.node, "the node was lost")
+            return None
         except (errors.WorkerCrashedError, errors.OutOfMemoryError) as e:
             cause = "had no memory left" if isinstance(e, errors.OutOfMemoryError) else "was killed"
             self._lost(history, cluster.nodes.where(job.attempt), f"Ray's worker {cause}")
@@ -175,28 +195,24 @@ class RayProver(Closing):
         except (errors.RayError, ConnectionError) as e:
             self._lost(history, None, f"{type(e).__name__}: {' '.join(str(e).split())[:200]}")
             return None
-        if told is None:
-            return None
-        kind, what = told
         if kind == "refused":
-            cluster.nodes.refuse(*what)
+            cluster.nodes.refuse(*told)
             return None
-        answer: Answer = what
+        answer: Answer = told
         return answer
 
-    def _await(self, cluster: _Cluster, reference: Ray, placement: Placement) -> Ray | None:
-        """Return what a task says; None if it was taken back because no node is left that may run it."""
-        ray = connection.library()
+    def _await(self, cluster: _Cluster, reference: Ray, placement: Placement, attempt: str) -> Ray:
+        """Return what a task says; raises :class:`_Gone` if its node is, or every node that may run it."""
+        ray, node = connection.library(), None
         try:
             while not ray.wait([reference], timeout=LOOK_S)[0]:
-                if not placement.possible(cluster.nodes):
-                    ray.cancel(reference, force=True)
-                    return None
+                node = node or cluster.nodes.where(attempt)
+                _demand_life(cluster.nodes, placement, node)
             return ray.get(reference)
         except (ray.exceptions.RayError, ConnectionError):
             raise
         except BaseException:
-            # An interrupt: nobody waits for it any more, and its worker is stopped.
+            # Nobody waits for it any more: its worker is stopped.
             ray.cancel(reference, force=True)
             raise
 

@@ -1,0 +1,113 @@
+"""A Ray cluster of several nodes on this machine, each with a cache of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fedproof.provers.ray import RayProver
+
+MIB = 2**20
+#: Cores and memory of the nodes: one proof of the tiny circuit on the first, two on the second.
+FIRST, SECOND = (1, 600 * MIB), (2, 720 * MIB)
+CLIENT_PORT = 23987
+
+
+class World:
+    """The cluster, and its nodes by name."""
+
+    def __init__(self, folder: Path) -> None:
+        from ray.cluster_utils import Cluster
+
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        self.folder = folder
+        self.cluster = Cluster(
+            initialize_head=True,
+            head_node_args={
+                "num_cpus": 0,
+                "object_store_memory": 80 * MIB,
+                "include_dashboard": False,
+                "include_log_monitor": False,
+                "no_monitor": True,
+                "ray_client_server_port": CLIENT_PORT,
+                "temp_dir": str(folder / "ray"),
+                # A lost node is noticed within two seconds, not thirty.
+                "_system_config": {
+                    "health_check_initial_delay_ms": 0,
+                    "health_check_period_ms": 500,
+                    "health_check_failure_threshold": 4,
+                },
+            },
+        )
+        stale = folder / "stale"
+        (stale / "ezkl-99.0.dist-info").mkdir(parents=True)
+        (stale / "ezkl-99.0.dist-info" / "METADATA").write_text(
+            "Metadata-Version: 2.1\nName: ezkl\nVersion: 99.0\n"
+        )
+        self.first = self.add("first", *FIRST)
+        self.second = self.add("second", *SECOND)
+        self.stale = self.add("stale", 1, 900 * MIB, PYTHONPATH=str(stale))
+        self.cluster.wait_for_nodes()
+
+    def add(self, name: str, cores: int, memory: int, **environment: str):
+        return self.cluster.add_node(
+            num_cpus=cores,
+            memory=memory,
+            object_store_memory=80 * MIB,
+            env_vars={
+                "FEDPROOF_CACHE": str(self.folder / name),
+                # As if it were a machine of its own.
+                "FEDPROOF_LEDGER": str(self.folder / f"{name}-ledger"),
+                **environment,
+            },
+            wait=False,
+        )
+
+    def prover(self, **options) -> RayProver:
+        """An open prover of this cluster, connected as a driver."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RAY_ADDRESS", self.cluster.address)
+            made = RayProver(**options)
+        made.open()
+        return made
+
+    def kill_workers(self) -> int:
+        """Kill the proving processes of all nodes; return how many there were."""
+        killed = 0
+        for node in self.cluster.worker_nodes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+                for process in raylet.children(recursive=True):
+                    with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                        if "fedproof.provers.cpu.worker" in process.cmdline():
+                            process.kill()
+                            killed += 1
+        return killed
+
+
+@contextmanager
+def ray_world() -> Iterator[World]:
+    """Start a cluster and end it, its processes and its files."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Sockets lie there, whose paths have little room.
+    folder = Path(tempfile.mkdtemp(prefix="fpt-", dir="/tmp"))
+    world = None
+    try:
+        world = World(folder)
+        yield world
+    finally:
+        if world is not None:
+            world.cluster.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+        assert not [
+            p for p in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(p.info["cmdline"] or ())
+        ]
