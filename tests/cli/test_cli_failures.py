@@ -60,25 +60,56 @@ def test_a_full_disk_while_writing_keys(tmp_path: Path) -> None:
 def test_a_full_disk_while_writing_a_proof(
     compiled: Path, tmp_path: Path, fedproof: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_space(_: int) -> None:
-        raise OSError(28, "No space left on device")
+    full = "jobs"
 
-    given = write_json(tmp_path / "in.json", STEP)
+    def no_space(descriptor: int) -> None:
+        if full in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(28, "No space left on device")
+
+    given = write_json(tmp_path / "in.json", STEP | {"model": [0.125] * 8})
     (tmp_path / "p.json").write_text("an earlier proof")
     monkeypatch.setattr("fedproof.files.os.fsync", no_space)
+    fedproof("prove", "tiny", "-i", given, "-o", tmp_path / "p.json").failed(70, "No space left", "jobs")
+    full = str(tmp_path)
     fedproof("prove", "tiny", "-i", given, "-o", tmp_path / "p.json").failed(70, "No space left", "p.json")
     assert (tmp_path / "p.json").read_text() == "an earlier proof"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.json", "p.json"]
+    full = "nowhere"
+    made = len(fedproof("jobs", "list", "--json").json["jobs"])
+    assert fedproof("prove", "tiny", "-i", given, "-o", tmp_path / "p.json").code == 0
+    assert len(fedproof("jobs", "list", "--json").json["jobs"]) == made, "what was proven is not proven again"
+    assert fedproof("verify", "tiny", tmp_path / "p.json").code == 0
 
 
 @pytest.mark.prove
-def test_a_prover_killed_in_the_middle(compiled: Path, tmp_path: Path) -> None:
-    given = write_json(tmp_path / "in.json", STEP)
-    process = start(compiled, ["prove", "tiny", "-i", given, "-o", tmp_path / "p.json", "--json"])
-    worker_of(process).send_signal(signal.SIGKILL)
-    answer = finish(process).failed(75, "SIGKILL", "memory")
-    assert answer.json["error"] == "ProverKilled"
+def test_a_prover_killed_in_the_middle(compiled: Path, tmp_path: Path, fedproof: Command) -> None:
+    given = write_json(tmp_path / "in.json", STEP | {"model": [0.25] * 8})
+    arguments = ("prove", "tiny", "-i", given, "-o", tmp_path / "p.json")
+    process = start(compiled, [*map(str, arguments), "--json"])
+    for _ in range(3):
+        worker_of(process).send_signal(signal.SIGKILL)
+    answer = finish(process).failed(70, "SIGKILL", "3 times", "fedproof jobs retry")
+    assert answer.json["error"] == "PoisonedJob"
     assert [p.name for p in tmp_path.iterdir()] == ["in.json"]
+    # It is not tried again until a person says so.
+    fedproof(*arguments).failed(70, "3 times")
+    [job] = fedproof("jobs", "list", "--state", "failed", "--json").json["jobs"]
+    assert [a["outcome"] for a in fedproof("jobs", "show", job["key"], "--json").json["attempts_made"]] == (
+        ["killed"] * 3
+    )
+    assert fedproof("jobs", "retry", job["key"][:12]).code == 0
+    assert fedproof(*arguments).code == 0
+
+
+@pytest.mark.prove
+def test_a_prover_killed_once_is_replaced(compiled: Path, tmp_path: Path, fedproof: Command) -> None:
+    given = write_json(tmp_path / "in.json", STEP | {"model": [0.375] * 8})
+    process = start(compiled, ["prove", "tiny", "-i", given, "-o", tmp_path / "p.json"])
+    worker_of(process).send_signal(signal.SIGKILL)
+    answer = finish(process)
+    assert answer.code == 0, answer.err
+    assert "SIGKILL" in answer.err
+    assert fedproof("verify", "tiny", tmp_path / "p.json").code == 0
 
 
 @pytest.mark.prove
@@ -95,7 +126,7 @@ def test_a_compilation_killed_in_the_middle(tmp_path: Path) -> None:
 def test_an_interrupted_command_takes_its_prover_along(
     number: signal.Signals, code: int, compiled: Path, tmp_path: Path
 ) -> None:
-    given = write_json(tmp_path / "in.json", STEP)
+    given = write_json(tmp_path / "in.json", STEP | {"model": [0.5] * 8})
     process = start(compiled, ["prove", "tiny", "-i", given, "-o", tmp_path / "p.json"])
     worker = worker_of(process)
     process.send_signal(number)

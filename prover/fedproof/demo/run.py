@@ -19,6 +19,7 @@ from fedproof.demo.stages import Array, Data, Demo
 from fedproof.demo.twin import FloatTwin, accuracy
 from fedproof.errors import CallerError
 from fedproof.export import TrainingStep, flat_parameters
+from fedproof.jobs import durable_prover
 from fedproof.project import Project
 from fedproof.record import Dataset as DatasetFacts
 from fedproof.record import (
@@ -55,8 +56,13 @@ def run_demo(project: Project, options: DemoOptions, console: Console) -> RunRec
 
     Raises what its stages raise; whatever was finished until then is in the record, with the error.
     """
+    with durable_prover(project, options.prover) as prover:
+        return _play(Demo(project, options, console, prover))
+
+
+def _play(demo: Demo) -> RunRecord:
     started = time.perf_counter()
-    demo = Demo(project, options, console)
+    project, options, console = demo.project, demo.options, demo.console
     data = demo.load_data()
     training, average, compiled = demo.compile()
     spec = training_spec(training)

@@ -29,7 +29,7 @@ from fedproof.demo.options import DemoOptions
 from fedproof.errors import CallerError
 from fedproof.export import load_attribute
 from fedproof.project import Project
-from fedproof.provers import open_prover
+from fedproof.provers import Prover
 from fedproof.record import FinalCheck, Round
 from fedproof.relay.layerzero.sender import RelayClient
 from fedproof.relay.layerzero.worker import LayerZeroWorker
@@ -58,10 +58,10 @@ class Data:
 class Demo:
     """One run. Everything it writes lies under ``options.output``, or ``build/demo``."""
 
-    def __init__(self, project: Project, options: DemoOptions, console: Console) -> None:
+    def __init__(self, project: Project, options: DemoOptions, console: Console, prover: Prover) -> None:
         self.project = project
         self.options = options
-        self.prover = open_prover(options.prover)
+        self.prover = prover
         self.console = console
         self.folder = (options.output or project.build / "demo").resolve()
         self.ledger = Ledger()

@@ -7,7 +7,7 @@ A job is a proof that somebody wants, named by a hash of what goes into it. :cla
 from fedproof.jobs.durable import DurableProver, JobHandle
 from fedproof.jobs.engine import Engine
 from fedproof.jobs.failures import JobCancelled, JobsDamaged, JobsNewer, PoisonedJob
-from fedproof.jobs.place import jobs_folder, open_jobs
+from fedproof.jobs.place import durable_prover, jobs_folder, open_jobs
 from fedproof.jobs.states import Attempt, Job, Outcome, State
 from fedproof.jobs.store import JobStore
 
@@ -24,6 +24,7 @@ __all__ = [
     "Outcome",
     "PoisonedJob",
     "State",
+    "durable_prover",
     "jobs_folder",
     "open_jobs",
 ]

@@ -53,8 +53,12 @@ def prove_prepared(
         return Proof.joined(prepared.circuit, [prove(i) for i in numbers])
     for part in prepared.circuit.parts:
         _ = part.program  # made once, before threads want it
-    with ThreadPoolExecutor(at_once) as pool:
+    pool = ThreadPoolExecutor(at_once)
+    try:
         proofs = list(pool.map(prove, numbers))
+    finally:
+        # Not waited for after an interrupt: closing the prover ends what runs.
+        pool.shutdown(wait=False, cancel_futures=True)
     return Proof.joined(prepared.circuit, proofs)
 
 

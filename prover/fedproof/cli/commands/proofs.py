@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedproof.cli.commands.circuits import compiled
-from fedproof.cli.options import Json
+from fedproof.cli.options import Json, ProverName
 from fedproof.cli.output import Output
 from fedproof.errors import CallerError
 
 if TYPE_CHECKING:
     from fedproof.circuits.store import Circuit
+    from fedproof.cli.asked import Slots
     from fedproof.commitments import Commitment
+    from fedproof.provers import Prover
     from fedproof.rounds import Proof
 
 _NAME = Annotated[str, typer.Argument(metavar="NAME", help="A circuit of `fedproof circuits list`.")]
@@ -30,9 +32,13 @@ def prove(
         Path | None,
         typer.Option("--step", help="Where the private result goes: step and next model; answer."),
     ] = None,
+    prover: ProverName = None,
     json: Json = False,
 ) -> None:
     """Prove a step, an average, an answer or a count of right ones. Offline; compiled first if need be.
+
+    The proof is a job (`fedproof jobs list`): killed and called again with the same input, the command goes
+    on with the values that it had, and proves nothing twice.
 
     Input of a training step:
 
@@ -59,6 +65,11 @@ def prove(
 
         fedproof prove digits-linear --input step.json --output proof.json --step step-out.json
     """
+    from fedproof.cli.asked import Asked  # noqa: PLC0415 - these rooms are slow to import
+    from fedproof.cli.proving import expected, proving  # noqa: PLC0415
+    from fedproof.jobs import jobs_folder  # noqa: PLC0415
+    from fedproof.project import Project  # noqa: PLC0415
+
     out = Output(json=json)
     if not input_.is_file():
         # told before a circuit is compiled
@@ -71,10 +82,15 @@ def prove(
     circuit = compiled(name, out)
     kind = circuit.manifest.spec.kind
     by_kind = {"average": _average, "inference": _inference, "evaluation": _evaluation}
-    proof, result = by_kind.get(kind, _training)(circuit, input_, out)
-    if step:
-        _write_private(step, {"circuit": name, "key": circuit.manifest.key, **result})
-    proof.save(output)
+    project = Project.find()
+    asked = Asked.of(jobs_folder(project), circuit, input_)
+    with asked.until_proven(), proving(project, prover) as by:
+        slots, result = asked.computed(lambda: by_kind.get(kind, _training)(circuit, input_))
+        with out.working(f"proving {name}{expected(by, circuit)}"):
+            proof = _proved(circuit, slots, by)
+        if step:
+            _write_private(step, {"circuit": name, "key": circuit.manifest.key, **result})
+        proof.save(output)
     if circuit.manifest.development:
         out.warn(_DEVELOPMENT)
     document = {
@@ -133,7 +149,21 @@ def verify(
     out.result(document, told)
 
 
-def _training(circuit: Circuit, file: Path, out: Output) -> tuple[Proof, dict[str, Any]]:
+def _proved(circuit: Circuit, slots: Slots, prover: Prover) -> Proof:
+    import numpy as np  # noqa: PLC0415
+
+    from fedproof.circuits import AverageSpec  # noqa: PLC0415
+    from fedproof.rounds import Aggregator, Average  # noqa: PLC0415
+    from fedproof.rounds.prepared import Prepared, prove_prepared  # noqa: PLC0415
+
+    at_once = min(prover.parallel, len(circuit.parts))
+    if isinstance(circuit.manifest.spec, AverageSpec):
+        average = Average(circuit, np.array(slots[1], dtype=np.int64), slots)
+        return Aggregator(circuit, prover).prove(average, at_once)
+    return prove_prepared(Prepared(circuit, slots), prover, at_once=at_once)
+
+
+def _training(circuit: Circuit, file: Path) -> tuple[Slots, dict[str, Any]]:
     from fedproof.cli.inputs import read_step  # noqa: PLC0415
     from fedproof.rounds import Trainer  # noqa: PLC0415
 
@@ -142,49 +172,42 @@ def _training(circuit: Circuit, file: Path, out: Output) -> tuple[Proof, dict[st
     if given.state is not None:
         trainer.restart(given.model, given.state)
     prepared = trainer.step(given.x, given.y, given.mask)
-    with out.working(f"proving {circuit.name}"):
-        proof = trainer.prove(prepared)
     vectors = {"model": given.model.vector, "step": prepared.vector, "next": trainer.model.vector}
     if trainer.state is not None:
         vectors["next_state"] = trainer.state.vector
-    return proof, {key: vector.tolist() for key, vector in vectors.items()}
+    return prepared.slots, {key: vector.tolist() for key, vector in vectors.items()}
 
 
-def _inference(circuit: Circuit, file: Path, out: Output) -> tuple[Proof, dict[str, Any]]:
+def _inference(circuit: Circuit, file: Path) -> tuple[Slots, dict[str, Any]]:
     from fedproof.cli.inputs import read_answer  # noqa: PLC0415
-    from fedproof.rounds import prove_inference  # noqa: PLC0415
+    from fedproof.rounds.answers import answer  # noqa: PLC0415
 
     given = read_answer(file, circuit)
-    with out.working(f"proving {circuit.name}"):
-        answer, proof = prove_inference(circuit, given.model, given.samples)
-    return proof, {
-        "answer": answer.floats.tolist(),
-        "integers": answer.integers.tolist(),
+    found, prepared = answer(circuit, given.model, given.samples)
+    return prepared.slots, {
+        "answer": found.floats.tolist(),
+        "integers": found.integers.tolist(),
         "salt": [hex(s) for s in given.samples.salt],
     }
 
 
-def _evaluation(circuit: Circuit, file: Path, out: Output) -> tuple[Proof, dict[str, Any]]:
+def _evaluation(circuit: Circuit, file: Path) -> tuple[Slots, dict[str, Any]]:
     from fedproof.cli.inputs import read_answer  # noqa: PLC0415
-    from fedproof.rounds import prove_evaluation  # noqa: PLC0415
+    from fedproof.rounds.answers import count  # noqa: PLC0415
 
     given = read_answer(file, circuit)
-    with out.working(f"proving {circuit.name}"):
-        count, proof = prove_evaluation(circuit, given.model, given.samples)
+    right, prepared = count(circuit, given.model, given.samples)
     salt = [hex(s) for s in given.samples.salt]
-    return proof, {"count": count, "samples": len(given.samples.x), "salt": salt}
+    return prepared.slots, {"count": right, "samples": len(given.samples.x), "salt": salt}
 
 
-def _average(circuit: Circuit, file: Path, out: Output) -> tuple[Proof, dict[str, Any]]:
+def _average(circuit: Circuit, file: Path) -> tuple[Slots, dict[str, Any]]:
     from fedproof.cli.inputs import read_average  # noqa: PLC0415
     from fedproof.rounds import Aggregator  # noqa: PLC0415
 
     given = read_average(file, circuit)
-    aggregator = Aggregator(circuit)
-    average = aggregator.average(given.updates, given.weights)
-    with out.working(f"proving {circuit.name}"):
-        proof = aggregator.prove(average)
-    return proof, {"weights": given.weights, "delta": average.delta.tolist()}
+    average = Aggregator(circuit).average(given.updates, given.weights)
+    return average.slots, {"weights": given.weights, "delta": average.delta.tolist()}
 
 
 def _write_private(path: Path, document: dict[str, Any]) -> None:
