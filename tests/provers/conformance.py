@@ -35,6 +35,16 @@ class ProverConformance:
     def copy(self, circuit, tmp_path):
         return Path(shutil.copytree(circuit.folder, tmp_path / "copy"))
 
+    @pytest.fixture
+    def files(self, copy):
+        """Where the artefacts lie that the prover uses for the circuit in ``copy``."""
+        return copy
+
+    @pytest.fixture
+    def reference(self, proven):
+        """A proof that the prover must accept: anyone's, where all make the same ones."""
+        return proven
+
     def test_it_says_what_it_is(self, prover: Prover):
         assert prover.name
         assert prover.toolchain.startswith("ezkl")
@@ -53,10 +63,11 @@ class ProverConformance:
         for vector, commitment in zip(slots, read_commitments(run.proof, columns), strict=True):
             circuit.committer.check_opening(vector, circuit.committer.to_pure(commitment))
 
-    def test_proofs_of_the_reference_verify_and_nothing_else(self, prover, circuit, proven):
+    def test_proofs_of_the_reference_verify_and_nothing_else(self, prover, circuit, reference):
         def holds(proof: bytes, instances) -> bool:
             return prover.verify(circuit.folder, circuit.srs.path, proof, instances)
 
+        proven = reference
         first, *others = proven.instances
         assert holds(proven.proof, proven.instances)
         assert not holds(bytes([proven.proof[0] ^ 1]) + proven.proof[1:], proven.instances)
@@ -103,22 +114,22 @@ class ProverConformance:
             prover.prove(circuit.folder, circuit.srs.path, given)
 
     @pytest.mark.parametrize("file", [layout.PK, layout.COMPILED])
-    def test_a_missing_file_is_no_rejected_witness(self, prover, circuit, slots, copy, file):
-        (copy / file).unlink()
+    def test_a_missing_file_is_no_rejected_witness(self, prover, circuit, slots, copy, files, file):
+        (files / file).unlink()
         with pytest.raises(TerminalError, match=f"{file} is not in"):
             prover.prove(copy, circuit.srs.path, slots)
 
     @pytest.mark.parametrize("file", [layout.VK, layout.SETTINGS])
-    def test_a_missing_file_is_no_invalid_proof(self, prover, circuit, proven, copy, file):
-        (copy / file).unlink()
+    def test_a_missing_file_is_no_invalid_proof(self, prover, circuit, reference, copy, files, file):
+        (files / file).unlink()
         with pytest.raises(TerminalError, match=f"{file} is not in"):
-            prover.verify(copy, circuit.srs.path, proven.proof, proven.instances)
+            prover.verify(copy, circuit.srs.path, reference.proof, reference.instances)
 
     @pytest.mark.parametrize("file", [layout.PK, layout.COMPILED])
     @pytest.mark.parametrize("how", ["garbage", "half"])
-    def test_a_damaged_file_is_named(self, prover, circuit, slots, copy, file, how):
-        good = (copy / file).read_bytes()
-        (copy / file).write_bytes(b"garbage" if how == "garbage" else good[: len(good) // 2])
+    def test_a_damaged_file_is_named(self, prover, circuit, slots, copy, files, file, how):
+        good = (files / file).read_bytes()
+        (files / file).write_bytes(b"garbage" if how == "garbage" else good[: len(good) // 2])
         with pytest.raises(TerminalError, match=file):
             prover.prove(copy, circuit.srs.path, slots)
 
@@ -151,10 +162,10 @@ class ProverConformance:
         run = prover.prove(circuit.folder, circuit.srs.path, slots)
         assert prover.verify(circuit.folder, circuit.srs.path, run.proof, run.instances)
 
-    def test_closed_and_called_again(self, prover, circuit, proven):
+    def test_closed_and_called_again(self, prover, circuit, reference):
         with prover as same:
             assert same is prover
-        assert prover.verify(circuit.folder, circuit.srs.path, proven.proof, proven.instances)
+        assert prover.verify(circuit.folder, circuit.srs.path, reference.proof, reference.instances)
 
 
 class OnChainConformance:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import version
 from typing import Protocol
 
 from fedproof.errors import CallerError
@@ -44,11 +45,11 @@ class Backend(Protocol):
         """Open the prover; raises :class:`CallerError` with the reason where it is not offered."""
 
 
-def open_prover(text: str | None = None) -> Prover:
+def open_prover(text: str | None = None, *, benchmark: bool = False) -> Prover:
     """Open the prover that ``text`` names: ``cpu``, ``gpu``, ``ray`` or ``ray://HOST:PORT``.
 
-    Without a name it is ``FEDPROOF_PROVER``, or ``cpu``. Raises :class:`CallerError` for what does not exist
-    or is not offered here.
+    Without a name it is ``FEDPROOF_PROVER``, or ``cpu``. Raises :class:`CallerError` for what does not exist,
+    is not offered here, or makes proofs that no deployed verifier takes: these are for a ``benchmark``.
     """
     given = text or os.environ.get(SETTING) or DEFAULT
     name, separator, where = given.partition("://")
@@ -56,7 +57,19 @@ def open_prover(text: str | None = None) -> Prover:
         raise CallerError(f"there is no prover {given!r}", hint=f"one of {', '.join(BACKENDS)}")
     if separator and (name not in _ADDRESSED or not where):
         raise CallerError(f"{given!r} is no address of a prover", hint="ray://HOST:PORT")
-    return _backend(name).open_backend(where)
+    prover = _backend(name).open_backend(where)
+    if not (benchmark or deployable(prover.toolchain)):
+        prover.close()
+        raise CallerError(
+            f"the prover {given!r} proves with {prover.toolchain}: no deployed verifier takes its proofs",
+            hint=f"for benchmarks only; a build of ezkl {version('ezkl')} with CUDA would do",
+        )
+    return prover
+
+
+def deployable(toolchain: str) -> bool:
+    """Whether its proofs verify with the keys and contracts that the package compiles: of the same ezkl."""
+    return toolchain.split()[:2] == ["ezkl", version("ezkl")]
 
 
 def offers() -> list[Offer]:

@@ -1,5 +1,7 @@
 """The CPU backend: ezkl's wheel in worker processes."""
 
+from importlib.metadata import version
+
 from fedproof.provers.cpu.backend import CpuProver, cores
 from fedproof.provers.cpu.single import run_worker
 from fedproof.provers.memory import budget_bytes
@@ -12,7 +14,7 @@ __all__ = ["CpuProver", "offer", "open_backend", "run_worker"]
 def offer() -> Offer:
     """Always there: ezkl is a dependency."""
     room = f"{cores()} cores, {gibibytes(budget_bytes())} for all proofs together"
-    return Offer("cpu", available=True, reason=room, toolchain=CpuProver.toolchain)
+    return Offer("cpu", available=True, reason=room, toolchain=f"ezkl {version('ezkl')}")
 
 
 def open_backend(where: str) -> CpuProver:

@@ -30,13 +30,13 @@ class CpuProver(Closing):
     """
 
     name = "cpu"
-    toolchain = f"ezkl {version('ezkl')}"
 
     def __init__(
         self, workers: int | None = None, threads: int | None = None, memory: int | str | None = None
     ) -> None:
         if workers is not None and workers < 1:
             raise CallerError(f"{workers} workers prove nothing")
+        self.toolchain = f"ezkl {version('ezkl')}"
         self.parallel = workers or cores()
         self.memory = budget_bytes(memory)
         self._pool = shared_pool(threads) if workers is None else WorkerPool(threads)
@@ -81,6 +81,7 @@ class CpuProver(Closing):
                 "scratch": scratch,
                 "proof": proof.hex(),
                 "instances": [str(i) for i in instances],
+                "version": self.toolchain.split()[1],
             }
             answer, _ = self._pool.do(request, TIMEOUT_S)
         return bool(answer["valid"])

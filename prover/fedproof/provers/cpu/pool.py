@@ -8,6 +8,7 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from fedproof.errors import FedproofError
@@ -21,8 +22,8 @@ IDLE_S = 60.0
 class WorkerPool:
     """As many workers as there are calls at once; who calls limits these. For many threads."""
 
-    def __init__(self, threads: int | None = None) -> None:
-        self.threads = threads
+    def __init__(self, threads: int | None = None, start: Callable[[], WorkerProcess] | None = None) -> None:
+        self._start = start or (lambda: WorkerProcess(threads))
         self._lock = threading.Lock()
         self._idle: list[WorkerProcess] = []
         self._generation = 0
@@ -36,7 +37,7 @@ class WorkerPool:
         Raises what the task raised, and :class:`ProverKilled` where the process died meanwhile.
         """
         generation, worker = self._take()
-        worker = worker or WorkerProcess(self.threads)
+        worker = worker or self._start()
         try:
             answer = worker.do(request, timeout_s)
         except BaseException:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, Pipe
 from typing import IO, Any
 
@@ -35,9 +36,18 @@ def environment(threads: int | None = None) -> dict[str, str]:
 
 
 class WorkerProcess:
-    """A process that does one task after another. Not for several threads at once."""
+    """A process that does one task after another. Not for several threads at once.
 
-    def __init__(self, threads: int | None = None) -> None:
+    ``command`` starts another worker than the package's, and is given the number of its pipe; ``settings``
+    are put into its environment.
+    """
+
+    def __init__(
+        self,
+        threads: int | None = None,
+        command: Sequence[str] | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         try:
             self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         except OSError as e:
@@ -46,14 +56,14 @@ class WorkerProcess:
         self._connection: Connection
         self._connection, theirs = Pipe()
         with theirs:
-            command = [sys.executable, "-m", "fedproof.provers.cpu.worker", "--serve", str(theirs.fileno())]
+            words = command or (sys.executable, "-m", "fedproof.provers.cpu.worker", "--serve")
             self._process = SPAWNER.run(
                 lambda: subprocess.Popen(
-                    command,
+                    [*words, str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=self._log,
                     stderr=self._log,
-                    env=environment(threads),
+                    env=environment(threads) | dict(settings or {}),
                     pass_fds=(theirs.fileno(),),
                 )
             )
