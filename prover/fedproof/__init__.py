@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fedproof.circuits.store import Circuit
     from fedproof.errors import CallerError, FedproofError, InvalidProof, RetryableError, TerminalError
+    from fedproof.exchange.aggregate import FolderAggregator
+    from fedproof.exchange.documents import OfflineModel
+    from fedproof.exchange.folder import RoundFolder
+    from fedproof.exchange.opening import open_round
+    from fedproof.exchange.store import ContentStore
+    from fedproof.exchange.verify import verify_round, verify_rounds
     from fedproof.rounds.aggregator import Aggregator, fold_weights
     from fedproof.rounds.answer_checks import check_evaluation, check_inference
     from fedproof.rounds.answers import prove_evaluation, prove_inference
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from fedproof.rounds.published import PublishedModel, verify_model
     from fedproof.rounds.trainer import Trainer
     from fedproof.rounds.vectors import ModelVector
+    from fedproof.training.trainer import ProvingTrainer
 
 __version__ = "0.1.0"
 
@@ -29,13 +36,18 @@ __all__ = [
     "Batch",
     "CallerError",
     "Circuit",
+    "ContentStore",
     "Dataset",
     "FedproofError",
+    "FolderAggregator",
     "InvalidProof",
     "ModelVector",
+    "OfflineModel",
     "Proof",
+    "ProvingTrainer",
     "PublishedModel",
     "RetryableError",
+    "RoundFolder",
     "TerminalError",
     "Trainer",
     "__version__",
@@ -45,9 +57,12 @@ __all__ = [
     "check_steps",
     "fold_weights",
     "open_circuit",
+    "open_round",
     "prove_evaluation",
     "prove_inference",
     "verify_model",
+    "verify_round",
+    "verify_rounds",
 ]
 
 _HOMES = {
@@ -55,13 +70,18 @@ _HOMES = {
     "Batch": "rounds.dataset",
     "CallerError": "errors",
     "Circuit": "circuits.store",
+    "ContentStore": "exchange.store",
     "Dataset": "rounds.dataset",
     "FedproofError": "errors",
+    "FolderAggregator": "exchange.aggregate",
     "InvalidProof": "errors",
     "ModelVector": "rounds.vectors",
+    "OfflineModel": "exchange.documents",
     "Proof": "rounds.proof",
+    "ProvingTrainer": "training.trainer",
     "PublishedModel": "rounds.published",
     "RetryableError": "errors",
+    "RoundFolder": "exchange.folder",
     "TerminalError": "errors",
     "Trainer": "rounds.trainer",
     "check_evaluation": "rounds.answer_checks",
@@ -69,9 +89,12 @@ _HOMES = {
     "check_proof": "rounds.proof",
     "check_steps": "rounds.linked",
     "fold_weights": "rounds.aggregator",
+    "open_round": "exchange.opening",
     "prove_evaluation": "rounds.answers",
     "prove_inference": "rounds.answers",
     "verify_model": "rounds.published",
+    "verify_round": "exchange.verify",
+    "verify_rounds": "exchange.verify",
 }
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from folder_world import FolderWorld, make_world
+from folder_world import FolderWorld, shared_world
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> FolderWorld:
-    return make_world(tmp_path_factory.mktemp("folders"))
+    return shared_world(lambda: tmp_path_factory.mktemp("folders"))

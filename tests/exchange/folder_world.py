@@ -126,6 +126,16 @@ class FolderWorld:
         return RoundFolder(to)
 
 
+def shared_world(make: Callable[[], Path]) -> FolderWorld:
+    """The one world of a session, whichever folder of tests asks first."""
+    if not _SHARED:
+        _SHARED.append(make_world(make()))
+    return _SHARED[0]
+
+
+_SHARED: list[FolderWorld] = []
+
+
 def make_world(root: Path) -> FolderWorld:
     declared = tiny_project(root / "project")
     project = Project(declared.root, Project.find(Path(__file__)).build)

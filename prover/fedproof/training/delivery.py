@@ -28,6 +28,7 @@ class NotYet(RetryableError):
 
 def commit_to_folder(work: TrainingRound, folder: RoundFolder, account: LocalAccount) -> None:
     """Sign what was trained, before anything of it is shown; done once."""
+    work.demand_steps()
     plan, trainer = folder.plan, str(account.address)
     if folder.commitment_path(trainer).is_file():
         kept = folder.commitment(trainer)
@@ -87,6 +88,7 @@ def submit_to_hub(
 
     ``hub`` acts as the trainer. Raises :class:`NotYet` if others may still commit after ``wait_s`` seconds.
     """
+    work.demand_steps()
     session = TrainerSession(work.circuit, work.dataset, hub, work.model_id, work.folder)
     done = TrainerRound(work.nonce, work.batches, work.steps)
     if hub.phase(work.model_id, work.number) is Phase.COMMIT:

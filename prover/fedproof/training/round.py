@@ -190,9 +190,13 @@ class TrainingRound:
 
     def proofs(self) -> list[Proof]:
         """Wait for the proofs of all steps and return them; raises what proving one raised."""
+        self.demand_steps()
+        return [future.result() for future in self.prove()]
+
+    def demand_steps(self) -> None:
+        """Raise :class:`CallerError` if no step was taken."""
         if not self.steps:
             raise CallerError(f"no step was taken in round {self.number}")
-        return [future.result() for future in self.prove()]
 
     @property
     def proven(self) -> int:

@@ -230,13 +230,15 @@ class ProvingTrainer:
         To a hub: commits if need be, waits up to ``wait_s`` seconds for the submit phase, leaves the update
         in ``store``. Raises :class:`NotYet` where others may still commit.
         """
-        if isinstance(to, HubClient):
-            own = to.acting_as(self.account)
-            return submit_to_hub(self.current, own, vka=vka, store=store, wait_s=wait_s)
-        folder = RoundFolder(to, store=store) if isinstance(to, Path | str) else (to or self._target)
-        if folder is None:
+        if isinstance(to, Path | str):
+            to = RoundFolder(to, store=store)
+        target = to or self._target
+        if target is None:
             raise CallerError("submit where?", hint="submit(to=hub), or to=the round's folder")
-        return submit_to_folder(self.current, folder, self.account)
+        if isinstance(target, RoundFolder):
+            return submit_to_folder(self.current, target, self.account)
+        own = target.acting_as(self.account)
+        return submit_to_hub(self.current, own, vka=vka, store=store, wait_s=wait_s)
 
     def close(self) -> None:
         """End the prover that was opened here by its name; one that was given stays open."""
