@@ -51,4 +51,4 @@ def test_a_round_with_real_proofs(proven: Stage) -> None:
         prover=proven.world.prover,
     )
     assert report.proofs == 3
-    assert np.array_equal(report.model.vector, model_of(world.training, arrays).vector)
+    assert np.array_equal(report.model.vector, model_of(proven.world.training, arrays).vector)
