@@ -9,7 +9,7 @@ import time
 import uuid
 from pathlib import Path
 
-from fedproof.errors import RetryableError, TerminalError
+from fedproof.errors import CallerError, RetryableError, TerminalError
 from fedproof.files import sha256_file
 from fedproof.provers.ray.kit import Digests, File, Kit
 
@@ -113,7 +113,7 @@ class Cache:
 
     def trim(self, *, keep: str = "") -> None:
         """Remove circuits, the longest unused first, until what is left fits the limit."""
-        limit = float(os.environ.get(LIMIT_SETTING) or LIMIT_GIB) * 2**30
+        limit = _limit()
         with contextlib.suppress(OSError):
             # Another process that trims at the same time is no failure of this one.
             for folder in sorted(self.circuits.glob("*"), key=lambda p: p.stat().st_mtime):
@@ -129,3 +129,11 @@ class Cache:
         for path in self.objects.iterdir():
             if path.stat().st_nlink == 1 and path.name != keep and not path.name.startswith("."):
                 path.unlink(missing_ok=True)
+
+
+def _limit() -> float:
+    text = os.environ.get(LIMIT_SETTING) or str(LIMIT_GIB)
+    try:
+        return float(text) * 2**30
+    except ValueError as e:
+        raise CallerError(f"{LIMIT_SETTING} is {text!r}, no number of GiB") from e

@@ -26,6 +26,8 @@ from fedproof.provers.ray.transfer import send
 
 #: How often the list of nodes is read again, at most; how long a node may take to answer for itself.
 FRESH_S, ANSWER_S = 1.0, 60.0
+#: How often a call that waits looks whether what it waits for is still there.
+LOOK_S = 2.0
 #: How long the stores may take to say what began on them.
 ASK_S = 3.0
 
@@ -138,30 +140,43 @@ class Nodes:
             if node is None:
                 raise RetryableError(f"node {ident[:8]} is gone")
             with once:
-                try:
-                    if self._ray.get(node.store.lacks.remote([digest])):
-                        self._send(node, kit, digest, sizes[digest])
-                except self._ray.exceptions.RayTaskError as e:
-                    if isinstance(e.cause, FedproofError):
-                        raise e.cause from e
-                    raise RetryableError(f"node {ident[:8]} could not keep a file: {e.cause}") from e
-                except self._ray.exceptions.RayError as e:
-                    raise RetryableError(f"node {ident[:8]} was lost while it received a file") from e
-                self._holders[digest].add(ident)
+                if self._get(node, node.store.lacks.remote([digest])):
+                    self._send(node, kit, digest, sizes[digest])
+                with self._lock:
+                    self._holders[digest].add(ident)
 
     def _send(self, node: Node, kit: Kit, digest: str, size: int) -> None:
+        def get(reference: Ray) -> Ray:
+            return self._get(node, reference)
+
         with self._lock:
             peers = [self._usable[i] for i in self._holders[digest] - {node.ident} if i in self._usable]
         for peer in peers[:1]:
             try:
-                send(self._ray, node.store, digest, size, peer.store)
-            except (self._ray.exceptions.RayError, FedproofError) as e:
+                send(get, node.store, digest, size, peer.store)
+            except FedproofError as e:
                 # The peer may have cleared its cache or be gone: our own copy is as good.
-                _log.info("node %s did not pass a file on: %s", peer.ident[:8], type(e).__name__)
-                self._holders[digest].discard(peer.ident)
+                _log.info("node %s did not pass a file on: %s", peer.ident[:8], e)
+                with self._lock:
+                    self._holders[digest].discard(peer.ident)
             else:
                 return
-        send(self._ray, node.store, digest, size, kit.paths()[digest])
+        send(get, node.store, digest, size, kit.paths()[digest])
+
+    def _get(self, node: Node, reference: Ray) -> Ray:
+        """Return what a node's store answers; raises its error, or :class:`RetryableError` if it is gone."""
+        errors = self._ray.exceptions
+        try:
+            while not self._ray.wait([reference], timeout=LOOK_S)[0]:
+                if not self.lives(node.ident):
+                    raise RetryableError(f"node {node.ident[:8]} was lost while it received a file")
+            return self._ray.get(reference)
+        except errors.RayTaskError as e:
+            if isinstance(e.cause, FedproofError):
+                raise e.cause from e
+            raise RetryableError(f"node {node.ident[:8]} could not keep a file: {e.cause}") from e
+        except errors.RayError as e:
+            raise RetryableError(f"node {node.ident[:8]} was lost while it received a file") from e
 
     def where(self, attempt: str) -> str | None:
         """Return the node on which an attempt began, None if it has not, or no node says so.

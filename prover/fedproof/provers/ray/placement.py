@@ -11,10 +11,10 @@ from fedproof.errors import CallerError, RetryableError, TerminalError
 from fedproof.provers.base import BeyondBudget, ProverKilled
 from fedproof.provers.ray.connection import library
 from fedproof.provers.ray.demand import Demand, demand_of
-from fedproof.provers.ray.nodes import Nodes
+from fedproof.provers.ray.nodes import LOOK_S, Nodes
 
-#: How often a waiting call looks for nodes, and how long there may be none.
-LOOK_S, PATIENCE_S = 2.0, 60.0
+#: How long a call waits where there is no node.
+PATIENCE_S = 60.0
 #: How often one node may be sent the files of one proof: a cache that loses them is no cache.
 FILLS = 2
 

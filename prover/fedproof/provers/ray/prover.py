@@ -24,8 +24,8 @@ from fedproof.provers.ray.connection import Ray
 from fedproof.provers.ray.demand import cores_setting
 from fedproof.provers.ray.kit import Digests, Kit, describe
 from fedproof.provers.ray.node import Answer, Job, make_task, versions
-from fedproof.provers.ray.nodes import Nodes
-from fedproof.provers.ray.placement import LOOK_S, History, Placement, place
+from fedproof.provers.ray.nodes import LOOK_S, Nodes
+from fedproof.provers.ray.placement import History, Placement, place
 
 #: How many workers or nodes one proof may lose before it is given up: it may be what kills them.
 ATTEMPTS_SETTING, ATTEMPTS = "FEDPROOF_RAY_ATTEMPTS", 3
