@@ -229,10 +229,24 @@ def test_an_update_that_is_another_is_refused_and_left_out(
     ]
 
 
-def test_nothing_to_do_is_no_failure(site: Site, fedproof: Command) -> None:
-    answer = fedproof("aggregate", "--once", "--json")
-    assert answer.code == 0, answer.err
-    assert answer.json["outcomes"][0]["detail"] == "it stands on the hub"
+def test_a_model_that_was_registered_elsewhere(
+    site: Site, fedproof: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Known by its id, its circuits and a store; earlier updates are not there, so its model is not known."""
+    monkeypatch.setenv("FEDPROOF_STORE", str(tmp_path / "store"))
+    number = fedproof("round", "run", "--leave-open", "--json").json["round"]
+    known = ["--model-id", "0x" + site.model_id.hex(), "--circuit", "tiny", "--account", FIRST, "--once"]
+    genesis = site.subject.folder / "models" / "round0.json"
+    fedproof("aggregate", *known, "--average", "tiny").failed(2, "'tiny'", "average")
+    later = sorted(genesis.parent.glob("round*.json"))[-1]
+    fedproof("aggregate", *known, "--genesis", later, "--folder", tmp_path).failed(3, later.name)
+    told = fedproof("aggregate", *known, "--genesis", genesis, "--folder", tmp_path / "own", "--json").json
+    (outcome,) = told["outcomes"]
+    assert (outcome["round"], outcome["kind"], outcome["model"]) == (number, "finalized", None)
+    monkeypatch.delenv("FEDPROOF_STORE")
+    (outcome,) = fedproof("aggregate", "--once", "--json").json["outcomes"]
+    assert outcome["kind"] == "overtaken"
+    assert Path(outcome["model"]).is_file(), "made from the updates in the trainers' folders"
 
 
 def process(site: Site, arguments: list[str]) -> subprocess.Popen[str]:

@@ -17,6 +17,7 @@ from fedproof.circuits.spec import Strict
 from fedproof.circuits.store import Circuit
 from fedproof.cli.chains import connect
 from fedproof.errors import CallerError, TerminalError
+from fedproof.exchange import ContentStore, UpdateExchange
 from fedproof.files import write_whole
 from fedproof.project import Project
 from fedproof.provers import Prover
@@ -146,19 +147,22 @@ def driver(
     circuits: tuple[Circuit, Circuit],
     progress: Progress,
     prover: Prover | None = None,
+    store: ContentStore | None = None,
 ) -> RoundDriver:
     """The driver of a federation's rounds; made again, it goes on where the last one stopped.
 
-    As many steps are proven at a time as are of use to ``prover``.
+    As many steps are proven at a time as are of use to ``prover``. Updates are left in ``store``, too, for
+    aggregators elsewhere.
     """
     training, average = circuits
+    exchange = None if store is None else UpdateExchange(store)
     sessions = []
     for index in federation.trainers:
         account = devnet_account(index)
         own = folder / "trainers" / account.address
         dataset = Dataset.load(training, own / "dataset.json")
         hub = place.hub.acting_as(account)
-        sessions.append(TrainerSession(training, dataset, hub, federation.id_bytes, own, prover))
+        sessions.append(TrainerSession(training, dataset, hub, federation.id_bytes, own, prover, exchange))
     records = [place.deployment.verifier(circuit.name) for circuit in circuits]
     return RoundDriver(
         place.hub,

@@ -172,6 +172,7 @@ def run(
         fedproof round run --rounds 3
     """
     from fedproof.cli import federation as fed  # noqa: PLC0415
+    from fedproof.cli.commands.offline import opened_store  # noqa: PLC0415
     from fedproof.cli.proving import proving  # noqa: PLC0415
     from fedproof.project import Project  # noqa: PLC0415
 
@@ -183,7 +184,7 @@ def run(
     project = Project.find()
     if leave_open:
         with proving(project, prover) as by, out.working("round") as say:
-            driver = fed.driver(federation, folder, place, pair, _progress(say), by)
+            driver = fed.driver(federation, folder, place, pair, _progress(say), by, opened_store(None))
             number = driver.run(finalize=False).number
         document = {"model_id": federation.model_id, "round": number}
         out.result(document, f"round {number}: everyone has submitted (fedproof aggregate ends it)")
@@ -192,7 +193,7 @@ def run(
     with proving(project, prover) as by:
         for _ in range(rounds):
             with out.working("round") as say:
-                driver = fed.driver(federation, folder, place, pair, _progress(say), by)
+                driver = fed.driver(federation, folder, place, pair, _progress(say), by, opened_store(None))
                 outcome = driver.run()
             played.append(_published(driver, outcome, folder, place))
     rows = [(p["round"], p["model_hash"], p["gas"], f"{p['seconds']:.1f} s", p["model"]) for p in played]
