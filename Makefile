@@ -136,6 +136,10 @@ bench-circuits: setup ## Every model's circuit beside ezkl's own path: MODELS="m
 bench-zoo: setup ## Play one round of every model of the zoo through the hub; those already played are kept
 	$(python) -m benchmarks.zoo
 
+.PHONY: bench-million
+bench-million: setup ## Average 1,000,000 parameters in shards, each proven; LOGROWS=18 takes less memory; resumable
+	$(python) -m benchmarks.million $(if $(LOGROWS),--logrows $(LOGROWS)) $(if $(FRESH),--fresh)
+
 .PHONY: costs
 costs: setup ## Refresh the golden table circuits/costs.csv
 	$(fedproof) circuits costs
