@@ -20,7 +20,7 @@ class LeNet5(nn.Module):
         self.third = nn.Linear(400, 120)
         self.fourth = nn.Linear(120, 84)
         self.output = nn.Linear(84, 10)
-        # As large as rectifiers need them: torch's own are so small that nothing is learnt in the first epoch.
+        # As large as rectifiers need them: from torch's own start little is learnt in the first epoch.
         for layer in (self.first, self.second, self.third, self.fourth):
             nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from attacks_programs import TINY, tiny_step
 from field_model import P, computed
-from forged_values import ATTACKS, TABLE, TOTALS, average, average_inputs
+from forged_arguments import ATTACKS_ON_ARGUMENTS
+from forged_values import ATTACKS as OTHER_ATTACKS
+from forged_values import TABLE, TOTALS, average, average_inputs
 from forgery import Forgery, slots_of, without
 
 from fedproof.commitments import SCALAR_MODULUS, CommitmentMismatch, Committer, read_commitments
@@ -23,6 +25,7 @@ from fedproof.srs import SrsStore
 prove = pytest.mark.prove
 
 K = 9
+ATTACKS = OTHER_ATTACKS | ATTACKS_ON_ARGUMENTS
 #: The fixtures of this folder are those of whole rounds; these attacks need an SRS and nothing else.
 
 

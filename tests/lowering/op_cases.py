@@ -19,6 +19,7 @@ def whole(program: Program, inputs: Mapping, outputs: Mapping) -> Program:
         signed(program, x, x.bound.bit_length(), f"{name} range")
     for name, out in outputs.items():
         commit(program, program.copy(out, 0), name)
+    program.count_lookups()
     program.slot("x", list(inputs.values()), 1)
     program.slot("advice", program.hints, 1, shifted=True)
     return program
