@@ -16,6 +16,7 @@ from fedproof.chain.digests import model_hash
 from fedproof.chain.registry import ModelRecord, RecordStatus, RegistryClient
 from fedproof.circuits.store import Circuit
 from fedproof.errors import CallerError
+from fedproof.lowering.numbers import Numbers
 from fedproof.rounds import ModelVector
 from fedproof.rounds.published import PublishedModel, WrongModel, verify_model
 
@@ -149,3 +150,9 @@ def test_a_missing_file(tmp_path: Path) -> None:
         PublishedModel.load(tmp_path / "missing.json")
     with pytest.raises(CallerError, match="cannot read"):
         PublishedModel.load(tmp_path)
+
+
+def test_every_scale_that_a_circuit_can_have_is_taken(published: PublishedModel) -> None:
+    bits = next(m.le for m in Numbers.model_fields["weights"].metadata if hasattr(m, "le"))
+    fields = published.model_dump() | {"fractional_bits": bits}
+    assert PublishedModel.model_validate(fields).fractional_bits == bits

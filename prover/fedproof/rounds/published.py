@@ -34,7 +34,7 @@ class PublishedModel(Strict):
     circuit: str
     logrows: int = Field(ge=6, le=24)
     srs_digest: str
-    fractional_bits: int = Field(ge=0, le=24, description="a parameter is vector[i] / 2**fractional_bits")
+    fractional_bits: int = Field(ge=0, le=48, description="a parameter is vector[i] / 2**fractional_bits")
     parameters: int = Field(ge=1, description="length of the vector without its salt")
     vector: tuple[Element, ...]
     model_id: str = Field(pattern="^0x[0-9a-f]{64}$", description="32 bytes in hex")
