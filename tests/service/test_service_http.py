@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -23,6 +24,7 @@ from fedproof.chain.client import ChainClient
 from fedproof.chain.networks import network
 from fedproof.errors import FedproofError, RetryableError, TerminalError
 from fedproof.jobs import JobStore
+from fedproof.metrics import jobs_registry
 from fedproof.service import checks
 from fedproof.service.gauges import Gauges
 from fedproof.service.health import Health
@@ -86,6 +88,15 @@ def test_what_is_not_there_and_what_may_not_be_done(served: HttpService) -> None
 def test_a_visitor_who_says_nothing_stops_nobody(served: HttpService) -> None:
     with socket.create_connection(("127.0.0.1", served.port)):
         assert get(served.url + "/healthz")[0] == 200
+
+
+def test_every_metric_is_documented(tmp_path: Path) -> None:
+    registry = jobs_registry(JobStore(tmp_path), CollectorRegistry())
+    Gauges(registry)
+    kinds = {f.name + ("_total" if f.type == "counter" else ""): f.type for f in registry.collect()}
+    page = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
+    documented = re.findall(r"^\| `(fedproof_\w+)(?:\{.*\})?` \| (\w+) \|", page.read_text(), re.M)
+    assert dict(documented) == kinds
 
 
 def test_metrics_that_cannot_be_read_are_not_half_told() -> None:
