@@ -7,6 +7,7 @@ tests' stand-in (MockCircuitVerifier): finalize never calls it, and N real proof
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eth_abi.abi import encode
@@ -22,7 +23,8 @@ from fedproof.chain.places import contracts_root
 from fedproof.chain.solidity import compile_sources
 from fedproof.circuits import AverageSpec
 from fedproof.circuits.store import Circuit
-from fedproof.commitments import Commitment
+from fedproof.commitments import Commitment, neg
+from fedproof.rounds.registration import ones_of
 
 MOCK = "test/kit/MockCircuitVerifier.sol"
 NAME = b"step".ljust(32, b"\0")
@@ -39,8 +41,13 @@ class Submitted:
     updates: list[Commitment]
 
 
-def submit_round(chain: Chain, average: Circuit, work: AveragingWork) -> Submitted:
-    """Register a model and take its first round up to the last submission, one step a trainer."""
+def submit_round(
+    chain: Chain, average: Circuit, work: AveragingWork, committed: Sequence[Commitment] | None = None
+) -> Submitted:
+    """Register a model and take its first round up to the last submission, one step a trainer.
+
+    ``committed`` are the updates' pure commitments, where they are known.
+    """
     committer = average.committer
     trainers: list[LocalAccount] = [Account.create() for _ in work.updates]
     hub, model_id = _register(chain, average, work, len(trainers))
@@ -53,8 +60,9 @@ def submit_round(chain: Chain, average: Circuit, work: AveragingWork) -> Submitt
     number, _ = hub.open_round(model_id)
     model = committer.full(work.model.vector)
     reveals = []
-    for trainer, batch, update in zip(trainers, batches, work.updates, strict=True):
-        shown, step = committer.to_full(batch), committer.full(-update)
+    updates = committed or [committer.pure(u) for u in work.updates]
+    for trainer, batch, update in zip(trainers, batches, updates, strict=True):
+        shown, step = committer.to_full(batch), committer.to_full(neg(update))
         nonce = secrets.token_bytes(32)
         digest = commit_digest(model_id, number, trainer.address, nonce, [*shown, *step])
         hub.acting_as(trainer).commit(model_id, number, digest)
@@ -76,7 +84,7 @@ def _register(chain: Chain, average: Circuit, work: AveragingWork, count: int) -
     assert isinstance(spec, AverageSpec)
     config = ModelConfig(
         genesis=committer.pure(vector),
-        ones=committer.ones(len(vector)),
+        ones=ones_of(average, committer, len(vector)),
         tail=committer.tail,
         batch_columns=1,
         step_verifier=str(chain.deploy(mock, NAME, 2 * columns + 1, 0).address),

@@ -1,7 +1,7 @@
 """``make bench-million``: the average of four trainers' updates of 1,000,000 parameters, every shard proven.
 
 Random updates are made, committed to and received as an aggregator receives them; their average is taken and
-proven shard by shard; the proof is checked as the hub checks it, and verified in a transaction on a local
+proven shard by shard; the proof is checked as the hub checks it, and finalizes a round of a hub on a local
 chain.
 What is there is kept: interrupted, it goes on with the next shard. Results are in build/bench/million.json.
 """
