@@ -88,6 +88,29 @@ def test_a_closed_pool_has_no_process_left_and_starts_again(pool):
     assert ask(pool) != first
 
 
+def test_a_closed_prover_ends_what_runs(circuit, slots):
+    ended = []
+    prover = CpuProver(workers=1)
+
+    def prove() -> None:
+        try:
+            while True:
+                prover.prove(circuit.folder, circuit.srs.path, slots)
+        except ProverKilled as e:
+            ended.append(e)
+
+    thread = threading.Thread(target=prove)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not prover._pool._busy and time.monotonic() < deadline:
+        time.sleep(0.01)
+    while not ended and time.monotonic() < deadline:
+        prover.close()
+        time.sleep(0.01)
+    thread.join()
+    assert ended
+
+
 def test_the_workers_of_a_killed_caller_die_with_it():
     code = (
         "import time\n"

@@ -66,7 +66,7 @@ class Prover(Protocol):
         """Whether ``proof`` is a proof of the circuit in ``folder`` with these public instances."""
 
     def close(self) -> None:
-        """End the workers. A closed prover that is called again starts new ones."""
+        """End the workers, the busy ones too. A closed prover that is called again starts new ones."""
 
     def __enter__(self) -> Self: ...
 

@@ -20,4 +20,4 @@ def offer() -> Offer:
 def open_backend(where: str) -> CpuProver:
     """Open it; there is no other place than here."""
     del where
-    return CpuProver()
+    return CpuProver(workers=cores())

@@ -18,6 +18,10 @@ from fedproof.provers.cpu.single import TIMEOUT_S
 from fedproof.provers.cpu.vectors import demand_shape, write_input
 from fedproof.provers.memory import Ledger, budget_bytes, needed_bytes, verifying_bytes
 
+#: Proofs a core on the whole machine. More than one: a short proof need not wait for two that take an hour,
+#: and sharing cores costs next to nothing (docs/provers.md).
+COMPANY = 2
+
 
 class CpuProver(Closing):
     """Proves with ezkl on this machine's cores.
@@ -39,6 +43,7 @@ class CpuProver(Closing):
         self.toolchain = f"ezkl {version('ezkl')}"
         self.parallel = workers or cores()
         self.memory = budget_bytes(memory)
+        self._own = workers is not None
         self._pool = shared_pool(threads) if workers is None else WorkerPool(threads)
         self._ledger: Ledger | None = None
         # Proofs wait for each other; verifications, short ones, only for their like.
@@ -87,13 +92,13 @@ class CpuProver(Closing):
         return bool(answer["valid"])
 
     def close(self) -> None:
-        """End the idle workers, and the busy ones when they are done."""
-        self._pool.close()
+        """End the workers; who waits for one gets :class:`ProverKilled`. Shared ones end when done."""
+        self._pool.close(busy=self._own)
 
     def _budget(self) -> Ledger:
         # Not made before there is something to enter: making a prover touches no file.
         if self._ledger is None:
-            self._ledger = Ledger(self.memory, self.parallel)
+            self._ledger = Ledger(self.memory, max(self.parallel, COMPANY * cores()))
         return self._ledger
 
 

@@ -26,6 +26,7 @@ class WorkerPool:
         self._start = start or (lambda: WorkerProcess(threads))
         self._lock = threading.Lock()
         self._idle: list[WorkerProcess] = []
+        self._busy: set[WorkerProcess] = set()
         self._generation = 0
         self._pid = os.getpid()
         SPAWNER.watch(self.retire)
@@ -38,6 +39,7 @@ class WorkerPool:
         """
         generation, worker = self._take()
         worker = worker or self._start()
+        self._busy.add(worker)
         try:
             answer = worker.do(request, timeout_s)
         except BaseException:
@@ -50,7 +52,7 @@ class WorkerPool:
         with self._lock:
             if self._pid != os.getpid():
                 # After a fork the workers are the parent's.
-                self._pid, self._idle = os.getpid(), []
+                self._pid, self._idle, self._busy = os.getpid(), [], set()
             while self._idle:
                 worker = self._idle.pop()  # the one used last: its memory is warm
                 if worker.alive:
@@ -59,6 +61,7 @@ class WorkerPool:
 
     def _give(self, worker: WorkerProcess, generation: int) -> None:
         with self._lock:
+            self._busy.discard(worker)
             if worker.alive and generation == self._generation:
                 self._idle.append(worker)
                 return
@@ -77,10 +80,13 @@ class WorkerPool:
             with contextlib.suppress(OSError):
                 worker.end()
 
-    def close(self) -> None:
-        """End the idle workers now, and the busy ones when they are done."""
+    def close(self, *, busy: bool = False) -> None:
+        """End the idle workers now, and the ``busy`` ones too, or else when they are done."""
         with self._lock:
             self._generation += 1
+            killed = list(self._busy) if busy else []
+        for worker in killed:
+            worker.interrupt()
         self.retire(older_s=-1.0)
 
 
@@ -98,4 +104,4 @@ def shared_pool(threads: int | None) -> WorkerPool:
 @atexit.register
 def _close_all() -> None:
     for pool in list(_POOLS):
-        pool.close()
+        pool.close(busy=True)

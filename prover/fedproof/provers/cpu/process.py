@@ -112,6 +112,10 @@ class WorkerProcess:
         self._process.wait()
         self._connection.close()
 
+    def interrupt(self) -> None:
+        """Kill it from another thread: whoever waits for its answer gets :class:`ProverKilled`."""
+        self._process.kill()
+
     def end(self) -> None:
         """Let it end by itself, as an idle worker does when its pipe is closed."""
         self._connection.close()
