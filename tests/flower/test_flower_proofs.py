@@ -40,15 +40,11 @@ def test_a_round_with_real_proofs(proven: Stage) -> None:
     record(reply)["proofs"] = [foreign.model_dump_json().encode()]
     proven.demand_refused(reply, "step 0: the public instances are")
 
+    path, world = proven.gate.folder.path, proven.world
     arrays, metrics = proven.strategy.aggregate_train(1, [proven.honest(0), proven.honest(1)])
     assert arrays is not None
     assert metrics["fedproof-accepted"] == 2
     # What the server leaves, others verify, down to every proof.
-    report = verify_round(
-        proven.gate.folder.path,
-        proven.world.circuits,
-        model_id=proven.plan.id_bytes,
-        prover=proven.world.prover,
-    )
+    report = verify_round(path, world.circuits, model_id=proven.plan.id_bytes, prover=world.prover)
     assert report.proofs == 3
-    assert np.array_equal(report.model.vector, model_of(proven.world.training, arrays).vector)
+    assert np.array_equal(report.model.vector, model_of(world.training, arrays).vector)

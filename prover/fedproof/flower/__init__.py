@@ -14,11 +14,15 @@ if find_spec("flwr") is None:
     raise CallerError("fedproof.flower needs Flower", hint="pip install 'fedproof[flower]'")
 
 from fedproof.flower.current import current_trainer
+from fedproof.flower.hub import HubStrategy
 from fedproof.flower.mod import ProofMod
+from fedproof.flower.on_chain import HubAccess
 from fedproof.flower.strategy import VerifiableStrategy
 from fedproof.flower.wire import arrays_of, model_of
 
 __all__ = [
+    "HubAccess",
+    "HubStrategy",
     "ProofMod",
     "VerifiableStrategy",
     "arrays_of",

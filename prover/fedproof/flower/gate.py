@@ -9,7 +9,7 @@ from eth_account.signers.local import LocalAccount
 from flwr.app import Message
 
 from fedproof.circuits.store import Circuit
-from fedproof.errors import InvalidProof
+from fedproof.errors import CallerError, InvalidProof
 from fedproof.exchange.aggregate import FolderAggregator
 from fedproof.exchange.deferred import DeferredVerifier
 from fedproof.exchange.documents import LeftOut
@@ -112,11 +112,7 @@ class Gate(FolderAggregator):
     def _demand_range(self, update: IntArray, trainer: str) -> None:
         # Only an average with narrower limbs than its default has less room than what can be proven; one
         # trainer could then make the average of all impossible.
-        circuit = self.aggregator.circuit
-        bound = next(n.bound for n in circuit.program.nodes if n.label == "delta")
-        largest = max(int(update.max()), -int(update.min()))
-        if largest >= bound:
-            raise InvalidProof(
-                f"an element of the update of {trainer} is {largest}, "
-                f"{circuit.name} averages less than {bound}"
-            )
+        try:
+            self.aggregator.average([update], [2**self.aggregator.bits])
+        except CallerError as e:
+            raise InvalidProof(f"the update of {trainer} is larger than an average holds: {e}") from e

@@ -13,7 +13,8 @@ from fedproof.files import write_whole
 from fedproof.flower.answers import answer_records
 from fedproof.flower.current import within
 from fedproof.flower.enrolment import enrolled
-from fedproof.flower.wire import FORMAT, PROTOCOL, Call, model_of
+from fedproof.flower.on_chain import HubAccess, commit, submit
+from fedproof.flower.wire import FORMAT, PROTOCOL, Call, sent_model, without_arrays
 from fedproof.rounds.published import PublishedModel
 from fedproof.training import ProvingTrainer
 
@@ -26,12 +27,20 @@ class ProofMod:
     pass untouched. Of the train function's reply its metrics are sent, and its configs; arrays are replaced
     by the update, which is the steps' own.
 
+    Rounds of a hub are proven to it, not to the server. ``hub`` leads there: it is the client's own choice,
+    with which the server's has to agree.
+
     The round lies in the trainer's own folder, in the layout of a round folder: a client that was killed goes
     on where it stopped when it is asked again, and proves nothing twice.
     """
 
-    def __init__(self, trainer: Callable[[Context], ProvingTrainer]) -> None:
+    def __init__(
+        self,
+        trainer: Callable[[Context], ProvingTrainer],
+        hub: Callable[[Context], HubAccess] | None = None,
+    ) -> None:
         self.trainer = trainer
+        self.hub = hub
 
     def __call__(self, msg: Message, ctxt: Context, call_next: ClientAppCallable) -> Message:
         """Enrol, train and prove, or hand the message on.
@@ -51,10 +60,12 @@ class ProofMod:
                 hint="compile the same declaration with the same SRS on both sides",
             )
         _stay_with(call, ctxt)
+        if call.hub:
+            return self._on_hub(trainer, call, msg, ctxt, call_next)
         if call.phase == "enrol":
-            raw, signature = enrolled(trainer, call, msg.metadata.dst_node_id)
-            record = ConfigRecord({"format": FORMAT, "statement": raw, "signature": signature})
-            return Message(RecordDict({PROTOCOL: record}), reply_to=msg)
+            return _enrol(trainer, call, msg)
+        if call.phase != "train":
+            raise CallerError(f"a round without a hub has no phase {call.phase!r}")
         folder = _received(trainer, call, msg)
         # The plan is checked when the round begins: its signature, its model, and that it names this trainer.
         with trainer.round(folder, model_id=call.model_id), within(trainer):
@@ -62,22 +73,49 @@ class ProofMod:
             if reply.has_error():
                 return reply
             trainer.submit()
-        for name in list(reply.content.array_records):
-            del reply.content[name]
+        without_arrays(reply)
         for name, part in answer_records(folder, trainer.address, trainer.update).items():
             reply.content[name] = part
         return reply
 
+    def _on_hub(
+        self,
+        trainer: ProvingTrainer,
+        call: Call,
+        msg: Message,
+        ctxt: Context,
+        call_next: ClientAppCallable,
+    ) -> Message:
+        if self.hub is None:
+            raise CallerError(
+                f"the server writes to the hub {call.hub}, and this client knows none",
+                hint="ProofMod(trainer, hub=...)",
+            )
+        own = self.hub(ctxt)
+        if own.hub.address != call.hub:
+            raise CallerError(f"the server writes to the hub {call.hub}, this client to {own.hub.address}")
+        if call.phase == "enrol":
+            trainer.register(own.hub, call.model_id)
+            return _enrol(trainer, call, msg)
+        if call.phase == "commit":
+            return commit(trainer, own, call, msg, lambda: call_next(msg, ctxt))
+        if call.phase == "submit":
+            return submit(trainer, own, call, msg)
+        raise CallerError(f"a round of a hub has no phase {call.phase!r}")
+
+
+def _enrol(trainer: ProvingTrainer, call: Call, msg: Message) -> Message:
+    raw, signature = enrolled(trainer, call, msg.metadata.dst_node_id)
+    record = ConfigRecord({"format": FORMAT, "statement": raw, "signature": signature})
+    return Message(RecordDict({PROTOCOL: record}), reply_to=msg)
+
 
 def _received(trainer: ProvingTrainer, call: Call, msg: Message) -> RoundFolder:
     """Write what the server sent as the beginning of a round folder, the trainer's own."""
-    arrays = list(msg.content.array_records.values())
-    if len(arrays) != 1:
-        raise CallerError(f"the server sent {len(arrays)} array records, one model is expected")
     path = trainer.folder / "flower" / call.model_id.hex()[:16] / f"round{call.number}"
     write_whole(path / PLAN, call.plan)
     folder = RoundFolder(path)
-    model, plan = model_of(trainer.circuit, arrays[0]), folder.plan
+    model, plan = sent_model(trainer.circuit, msg), folder.plan
     if plan.number != call.number:
         raise CallerError(f"the server sent the plan of round {plan.number} for round {call.number}")
     PublishedModel.of(trainer.circuit, model, call.model_id, plan.base.round).save(path / BASE)

@@ -15,12 +15,13 @@ from flwr.serverapp.strategy import Strategy
 
 from fedproof.circuits.store import Circuit
 from fedproof.errors import CallerError, InvalidProof
-from fedproof.exchange.documents import OfflineModel
+from fedproof.exchange.documents import OfflineModel, Registration
 from fedproof.exchange.opening import open_round
 from fedproof.flower.enrolment import Enrolments
 from fedproof.flower.gate import Gate, Refused
 from fedproof.flower.inner import Inner, common_metrics
 from fedproof.flower.wire import PROTOCOL, Call, Phase, arrays_of, model_of, value
+from fedproof.lowering.ir import IntArray
 from fedproof.provers import CpuProver, Prover
 from fedproof.rounds import ModelVector
 from fedproof.rounds.registration import refuse_state
@@ -104,35 +105,43 @@ class VerifiableStrategy(Strategy):
     ) -> Iterable[Message]:
         """Enrol nodes that are new, open the round, and send everyone the model and the signed plan."""
         model = model_of(self.training, arrays)
-        offline, enrolments = self._begun(model)
+        enrolments = self._begun(model)
         shown = self.inner.model(model)
         messages = list(self.inner.strategy.configure_train(server_round, shown, config, grid))
         nodes = [m.metadata.dst_node_id for m in messages]
         self._enrol(server_round, enrolments, nodes, grid)
         taking_part = {n: r for n in nodes if (r := enrolments.of(n)) is not None}
-        self._gate = None
         if not taking_part:
             logger.warning("round %s: no node speaks for a trainer", server_round)
             return []
+        chosen = [m for m in messages if m.metadata.dst_node_id in taking_part]
+        return self._open(server_round, model, chosen, list(taking_part.values()), grid)
+
+    def _open(
+        self,
+        server_round: int,
+        model: ModelVector,
+        messages: list[Message],
+        registrations: list[Registration],
+        grid: Grid,  # noqa: ARG002 - a round of a hub asks twice
+    ) -> list[Message]:
+        assert self._model is not None
+        assert self._enrolments is not None
         folder = open_round(
             self.folder / f"round{server_round}",
-            offline,
+            self._model,
             self.training,
             model,
-            list(taking_part.values()),
+            registrations,
             self.key,
             number=server_round,
             parent=self._newest,
-            min_trainers=min(self.min_trainers, len(taking_part)),
+            min_trainers=min(self.min_trainers, len(registrations)),
         )
-        self._gate = Gate((self.training, self.average), folder, enrolments, self.key, self.prover)
+        self._gate = Gate((self.training, self.average), folder, self._enrolments, self.key, self.prover)
         plan = folder.plan.model_dump_json().encode()
-        call = self._call("train", offline.id, number=server_round, plan=plan)
-        return [
-            _with_model(m, model, {PROTOCOL: call.record()})
-            for m in messages
-            if m.metadata.dst_node_id in taking_part
-        ]
+        call = self._call("train", self._model.id, number=server_round, plan=plan)
+        return [with_model(m, model, call) for m in messages]
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -142,6 +151,7 @@ class VerifiableStrategy(Strategy):
         Raises :class:`InvalidProof` for one that does not if ``on_invalid`` is ``"fail"``.
         """
         gate, before = self._gate, len(self.refused)
+        self._gate = None
         if gate is None or gate.number != server_round:
             return None, None
         good, failed = [], []
@@ -160,7 +170,8 @@ class VerifiableStrategy(Strategy):
         if len(good) < max(1, self.min_trainers):
             logger.warning("round %s: too few replies hold, the model stays as it is", server_round)
             return None, MetricRecord(counts)
-        made, metrics = self._by_inner(gate, good, failed)
+        accepted = [(c.vector, c.steps) for c in gate.accepted.values()]
+        made, metrics = self._by_inner(server_round, gate.base, good, accepted, failed)
         model = self._new_model(gate, made)
         self._newest = server_round
         return arrays_of(model), MetricRecord({**(metrics or {}), **counts})
@@ -174,7 +185,7 @@ class VerifiableStrategy(Strategy):
         model = model_of(self.training, arrays)
         shown = self.inner.model(model)
         messages = self.inner.strategy.configure_evaluate(server_round, shown, config, grid)
-        return [_with_model(m, model, {}) for m in messages]
+        return [with_model(m, model) for m in messages]
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
         """Hand the replies on: what clients say of a model is their word, nothing proves it."""
@@ -182,13 +193,14 @@ class VerifiableStrategy(Strategy):
 
     # -- steps --------------------------------------------------------------------------------------
 
-    def _begun(self, model: ModelVector) -> tuple[OfflineModel, Enrolments]:
-        if self._model is None or self._enrolments is None:
+    def _begun(self, model: ModelVector) -> Enrolments:
+        """Fix the run's model at its first round: the id says where it starts and whose it is."""
+        if self._enrolments is None:
             owner = str(self.key.address)
             self._model = OfflineModel.of(self.training, self.average, model, owner, max_steps=self.max_steps)
             self._enrolments = Enrolments(self._model.id, self.trainers)
             logger.info("model id 0x%s, owned by %s", self._model.id.hex(), owner)
-        return self._model, self._enrolments
+        return self._enrolments
 
     def _enrol(self, number: int, enrolments: Enrolments, nodes: list[int], grid: Grid) -> None:
         strangers = [n for n in nodes if enrolments.of(n) is None]
@@ -224,16 +236,21 @@ class VerifiableStrategy(Strategy):
             )
 
     def _by_inner(
-        self, gate: Gate, good: list[Message], failed: list[Message]
+        self,
+        number: int,
+        base: ModelVector,
+        good: list[Message],
+        accepted: list[tuple[IntArray, int]],
+        failed: list[Message],
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Let the wrapped strategy aggregate what was checked; ``good`` is in the order of acceptance."""
+        """Let the wrapped strategy aggregate; ``accepted`` are updates and steps of the ``good`` replies."""
         batch = training_spec(self.training).batch
         metrics = common_metrics([m.content for m in good])
         shown = [
-            self.inner.shown(m, gate.base.plus(c.vector), c.steps * batch, own)
-            for m, c, own in zip(good, gate.accepted.values(), metrics, strict=True)
+            self.inner.shown(reply, base.plus(update), steps * batch, own)
+            for reply, (update, steps), own in zip(good, accepted, metrics, strict=True)
         ]
-        return self.inner.strategy.aggregate_train(gate.number, [*shown, *failed])
+        return self.inner.strategy.aggregate_train(number, [*shown, *failed])
 
     def _new_model(self, gate: Gate, made: ArrayRecord | None) -> ModelVector:
         if not self.inner.averages:
@@ -246,8 +263,12 @@ class VerifiableStrategy(Strategy):
         return Call(phase, model_id, manifest.name, manifest.key, **rest)
 
 
-def _with_model(message: Message, model: ModelVector, records: dict[str, ConfigRecord]) -> Message:
-    """Put the model's integers where the wrapped strategy put its floats; messages may share content."""
+def with_model(message: Message, model: ModelVector, call: Call | None = None) -> Message:
+    """Put the model's integers where the wrapped strategy put its floats, and what is asked for.
+
+    Messages of a strategy may share their content: this one gets its own.
+    """
+    records: dict[str, ConfigRecord] = {} if call is None else {PROTOCOL: call.record()}
     content = RecordDict({**message.content.config_records, **message.content.metric_records, **records})
     for name in message.content.array_records or ["arrays"]:
         content[name] = arrays_of(model)

@@ -6,10 +6,10 @@ Everything read here may come from a stranger: whatever is not as it should be i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedproof.circuits.store import Circuit
 from fedproof.errors import InvalidProof
@@ -21,7 +21,7 @@ from fedproof.rounds.vectors import ModelVector
 PROTOCOL, VECTOR, UPDATE = "fedproof", "vector", "update"
 FORMAT = 1
 
-Phase = Literal["enrol", "train"]
+Phase = Literal["enrol", "train", "commit", "submit"]
 Kind = TypeVar("Kind")
 
 
@@ -33,6 +33,20 @@ def arrays_of(model: ModelVector) -> ArrayRecord:
 def model_of(circuit: Circuit, arrays: ArrayRecord) -> ModelVector:
     """Return the model that a record holds; raises :class:`InvalidProof` if it is none of the circuit's."""
     return ModelVector.from_vector(circuit, read_vector(arrays, circuit.manifest.slot("model").length))
+
+
+def sent_model(circuit: Circuit, message: Message) -> ModelVector:
+    """Return the one model that a message carries; raises :class:`InvalidProof`."""
+    arrays = list(message.content.array_records.values())
+    if len(arrays) != 1:
+        raise InvalidProof(f"the server sent {len(arrays)} array records, one model is expected")
+    return model_of(circuit, arrays[0])
+
+
+def without_arrays(reply: Message) -> None:
+    """Take the arrays out of a reply: what a train function makes of them, nobody has proven."""
+    for name in list(reply.content.array_records):
+        del reply.content[name]
 
 
 def vector_record(vector: IntArray) -> ArrayRecord:
@@ -53,6 +67,7 @@ class Call:
     """What the server asks for, in a run with a model: that the node enrols, or trains in a round.
 
     ``nonce`` makes an enrolment fresh; ``plan`` is the signed plan of round ``number``, which proofs are for.
+    On a hub, whose address is ``hub``, a round has no plan, and two parts: ``commit`` and ``submit``.
     """
 
     phase: Phase
@@ -62,6 +77,7 @@ class Call:
     nonce: bytes = b""
     number: int = 0
     plan: bytes = b""
+    hub: str = ""
 
     def record(self) -> ConfigRecord:
         """Return the record that asks for it."""
@@ -75,6 +91,7 @@ class Call:
                 "nonce": self.nonce,
                 "round": self.number,
                 "plan": self.plan,
+                "hub": self.hub,
             }
         )
 
@@ -86,17 +103,19 @@ class Call:
         given = content.config_records[PROTOCOL]
         if value(given, "format", int) != FORMAT:
             raise InvalidProof(f"the message has format {given['format']!r}, this is {FORMAT}")
-        phase = value(given, "phase", str)
-        if phase not in ("enrol", "train"):
-            raise InvalidProof(f"the message asks for {phase!r}")
+        asked = value(given, "phase", str)
+        phase = next((p for p in get_args(Phase) if p == asked), None)
+        if phase is None:
+            raise InvalidProof(f"the message asks for {asked!r}")
         return cls(
-            "enrol" if phase == "enrol" else "train",
+            phase,
             _word(given, "model-id"),
             value(given, "circuit", str),
             value(given, "key", str),
             value(given, "nonce", bytes),
             value(given, "round", int),
             value(given, "plan", bytes),
+            value(given, "hub", str),
         )
 
 
