@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fedproof.exchange.opening import open_round
     from fedproof.exchange.store import ContentStore
     from fedproof.exchange.verify import verify_round, verify_rounds
+    from fedproof.provers.registry import open_prover
     from fedproof.rounds.aggregator import Aggregator, fold_weights
     from fedproof.rounds.answer_checks import check_evaluation, check_inference
     from fedproof.rounds.answers import prove_evaluation, prove_inference
@@ -57,6 +58,7 @@ __all__ = [
     "check_steps",
     "fold_weights",
     "open_circuit",
+    "open_prover",
     "open_round",
     "prove_evaluation",
     "prove_inference",
@@ -89,6 +91,7 @@ _HOMES = {
     "check_proof": "rounds.proof",
     "check_steps": "rounds.linked",
     "fold_weights": "rounds.aggregator",
+    "open_prover": "provers.registry",
     "open_round": "exchange.opening",
     "prove_evaluation": "rounds.answers",
     "prove_inference": "rounds.answers",

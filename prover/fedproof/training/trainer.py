@@ -188,7 +188,7 @@ class ProvingTrainer:
         return self.current.update
 
     def load_into(self, module: nn.Module) -> None:
-        """Give a PyTorch module the exact weights after the last step, as its own floating-point type."""
+        """Give a PyTorch module the weights after the last step, as near as its numbers come to them."""
         import torch  # noqa: PLC0415 - two seconds, and nothing else here needs it
 
         theta = torch.from_numpy(self.model.floats)
