@@ -193,12 +193,16 @@ def test_a_killed_command_goes_on_with_the_values_it_had(
     [asked] = (compiled / "build" / "jobs" / "asked").iterdir()
     assert stat.S_IMODE(asked.stat().st_mode) == 0o600
     [job] = fedproof("jobs", "list", "--state", "queued", "--json").json["jobs"]
+    engine = start(compiled, ["jobs", "run"])
+    worker_of(engine)
+    engine.send_signal(signal.SIGTERM)
+    assert finish(engine).code == 143
     ran = fedproof("jobs", "run", "--json")
     assert ran.json["proven"] == [job["key"]]
     answer = fedproof(*arguments, tmp_path / "s.json", "--json")
     assert answer.code == 0, answer.err
     shown = fedproof("jobs", "show", job["key"], "--json").json
-    assert [a["outcome"] for a in shown["attempts_made"]] == ["orphaned", "done"]
+    assert [a["outcome"] for a in shown["attempts_made"]] == ["orphaned", "released", "done"]
     kept = json.loads(Path(shown["proof"]).read_text())["proof"]
     assert json.loads((tmp_path / "p.json").read_text())["proof"] == "0x" + kept
     assert fedproof("verify", "tiny", tmp_path / "p.json").code == 0

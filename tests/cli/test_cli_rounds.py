@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,15 +105,29 @@ def test_a_name_is_registered_once(live: tuple[Path, str], fedproof: Command) ->
 
 
 def test_a_round_goes_on_after_its_prover_was_killed(live: tuple[Path, str], fedproof: Command) -> None:
+    """A worker, which is replaced; then the command itself, in the middle of other proofs."""
     ports = {name: value for name, value in os.environ.items() if name.startswith("FEDPROOF_DEVNET_")}
+    before = {j["key"] for j in fedproof("jobs", "list", "--json").json["jobs"]}
     process = start(live[0], ["round", "run"], env=ports)
     worker_of(process).kill()
-    finish(process).failed(75, "SIGKILL")
+    worker_of(process)
+    process.kill()
+    assert finish(process).code == -signal.SIGKILL
     stopped = fedproof("round", "status", "--json").json["round"]
     assert stopped["phase"] in {"commit", "submit"}
+    left = [j for j in fedproof("jobs", "list", "--json").json["jobs"] if j["key"] not in before]
+    assert {j["circuit"] for j in left} == {"tiny"}
+    assert "queued" in {j["state"] for j in left}, "what was in the middle is not lost"
     played = fedproof("round", "run", "--json").json["rounds"]
     assert str(played[0]["round"]) == stopped["number"]
     assert fedproof("round", "status", "--json").json["round"]["phase"] == "finalized"
+    made = [j for j in fedproof("jobs", "list", "--json").json["jobs"] if j["key"] not in before]
+    assert {j["key"] for j in left} < {j["key"] for j in made}, "the same proofs, and the average"
+    assert {j["state"] for j in made} == {"done"}
+    assert len(made) == 3, "a step of each of two trainers, and the average"
+    for job in made:
+        attempts = fedproof("jobs", "show", job["key"], "--json").json["attempts_made"]
+        assert [a["outcome"] for a in attempts].count("done") == 1
 
 
 def test_a_restarted_devnet_has_forgotten_everything(live: tuple[Path, str], fedproof: Command) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fedproof.errors import FedproofError
 from fedproof.jobs.log import log_of
 from fedproof.jobs.owners import LEASE_S, new_owner
-from fedproof.jobs.states import Claim
+from fedproof.jobs.states import Claim, State
 from fedproof.jobs.store import JobStore
 from fedproof.provers.base import ProofRun, Prover
 
@@ -81,19 +81,23 @@ class Runner:
             # Its workers were ended under it.
             self._end(claim, None)
             return
-        self._end(claim, error)
+        again = self._end(claim, error)
         message = error.message if isinstance(error, FedproofError) else str(error)
-        log.warning("job attempt failed", cause=type(error).__name__, message=message)
+        # Who asked in person is told by the error itself, unless it is not raised.
+        level = "warning" if again or self._level == "info" else "debug"
+        getattr(log, level)("job attempt failed", cause=type(error).__name__, message=message, again=again)
 
-    def _end(self, claim: Claim, error: Exception | None) -> None:
+    def _end(self, claim: Claim, error: Exception | None) -> bool:
+        """End a claim without a proof; return whether the job is queued again."""
         try:
             if error is None:
                 self.store.release(claim)
-            else:
-                self.store.fail(claim, error)
+                return True
+            return self.store.fail(claim, error).state is State.QUEUED
         except FedproofError as refused:
             self._unended.append(claim)
             log_of(claim, self.inner.name).error("cannot write the queue", message=refused.message)
+            return True
 
     def _end_unended(self) -> None:
         while self._unended:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -20,6 +19,7 @@ from fedproof.lowering.ir import MAX_BOUND, IntArray
 from fedproof.lowering.table import FIRST
 from fedproof.provers import CpuProver, Prover
 from fedproof.rounds.proof import Proof
+from fedproof.rounds.threads import proving_threads
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Aggregator:
         if at_once == 1:
             # Not in a thread: an interrupt ends the worker as well.
             return Proof.joined(self.circuit, [self.prove_part(average, i) for i in numbers])
-        with ThreadPoolExecutor(at_once) as pool:
+        with proving_threads(at_once) as pool:
             proofs = list(pool.map(lambda i: self.prove_part(average, i), numbers))
         return Proof.joined(self.circuit, proofs)
 

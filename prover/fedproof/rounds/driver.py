@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from fedproof.rounds.averaging import Averaging
 from fedproof.rounds.proof import Proof
 from fedproof.rounds.published import PublishedModel
 from fedproof.rounds.session import TrainerRound, TrainerSession
+from fedproof.rounds.threads import proving_threads
 from fedproof.rounds.updates import UpdateMissing, Updates, read_update
 from fedproof.rounds.vectors import ModelVector
 
@@ -163,7 +163,7 @@ class RoundDriver:
                     self.progress("prove", next(finished), total)
 
             # Threads, because each proof is a process of its own; a trainer's steps stay in order.
-            with ThreadPoolExecutor(self.provers) as pool:
+            with proving_threads(self.provers) as pool:
                 for _ in pool.map(prove, self.sessions):
                     pass
 

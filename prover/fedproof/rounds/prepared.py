@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from fedproof.circuits.store import Circuit
@@ -11,6 +10,7 @@ from fedproof.commitments import NO_CONTEXT, Commitment
 from fedproof.errors import InvalidProof
 from fedproof.provers import CpuProver, Prover
 from fedproof.rounds.proof import Proof
+from fedproof.rounds.threads import proving_threads
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,8 @@ def prove_prepared(
         return Proof.joined(prepared.circuit, [prove(i) for i in numbers])
     for part in prepared.circuit.parts:
         _ = part.program  # made once, before threads want it
-    pool = ThreadPoolExecutor(at_once)
-    try:
+    with proving_threads(at_once) as pool:
         proofs = list(pool.map(prove, numbers))
-    finally:
-        # Not waited for after an interrupt: closing the prover ends what runs.
-        pool.shutdown(wait=False, cancel_futures=True)
     return Proof.joined(prepared.circuit, proofs)
 
 
