@@ -41,6 +41,7 @@ def check_plan(
         check_signature(message, plan.signature, plan.model.owner, what="the plan")
     with checking("circuits", file):
         _check_circuit("training", plan.model.training, training)
+        demand_bound(training)
         if average is not None:
             _check_circuit("average", plan.model.average, average)
     with checking("registration", file):
@@ -79,8 +80,13 @@ def check_published(
     for name, wanted in expected.items():
         found = getattr(published, name)
         demand(found == wanted, f"{name} is {found}, expected {wanted}")
-    demand(published.fractional_bits == numbers.weights, "other fractional bits than the circuit has")
     demand(len(published.vector) == length, f"{len(published.vector)} elements, the model has {length}")
+    # Beyond these a step's arithmetic could wrap around in the field: what is proven would not be a step.
+    half = 1 << (numbers.model - 1)
+    for i, value in enumerate(published.vector[: published.parameters]):
+        demand(
+            -half <= value < half, f"parameter {i} is {value}, the circuit holds those in [-{half}, {half})"
+        )
     return training.committer.pure(list(published.vector))
 
 
@@ -92,6 +98,15 @@ def _check_circuit(kind: str, stated: CircuitRef, ours: Circuit) -> None:
             theirs == own,
             f"the {kind} circuit {stated.name!r} has {name} {theirs}, compiled here it has {own}",
         )
+
+
+def demand_bound(training: Circuit) -> None:
+    """Raise :class:`InvalidProof` unless proofs of this circuit are bound to what they are made for.
+
+    Without a challenge a proof names no trainer and no round, and files do not tell who was first.
+    """
+    bound = all(part.manifest.challenge_points for part in training.parts)
+    demand(bound, f"proofs of {training.name!r} have no challenge: anybody could hand them in as their own")
 
 
 def root_of(plan: RoundPlan, trainer: str) -> bytes:
