@@ -275,6 +275,30 @@ def test_a_chain_that_is_silent_is_asked_again(arena: Arena) -> None:
     assert len(arena.sleeps) == 3
 
 
+def test_what_passes_by_itself_alarms_nobody(arena: Arena) -> None:
+    arena.open()
+    calls: list[int] = []
+
+    def silent() -> None:
+        calls.append(1)
+        if len(calls) < 4:
+            raise RetryableError("the chain does not answer")
+
+    arena.ledger.before["finalize"] = silent
+    service = arena.aggregator(pace=Pace(1, 8, 3600))
+    service.run(1)
+    assert told(service) == [(1, Kind.FINALIZED)]
+    assert len(arena.provers[FIRST].asked) == 1
+
+
+def test_a_full_disk_ends_no_service(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    arena.open()
+    service = arena.aggregator()
+    service.journal.path.mkdir(parents=True)
+    service.run(1)
+    assert told(service) == [(1, Kind.FINALIZED)]
+
+
 def test_a_transaction_that_went_through_unnoticed_is_not_sent_again(arena: Arena) -> None:
     arena.open()
 

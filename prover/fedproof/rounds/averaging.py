@@ -122,6 +122,7 @@ class Averaging:
         at_once = 1 if parts == 1 else min(parts, self.aggregator.prover.parallel)
         proof = self.aggregator.prove(self._resumed(number, average), at_once)
         proof.save(self._path(number, "proof"))
+        self._path(number, "slots").unlink(missing_ok=True)
         return proof
 
     def _resumed(self, number: int, average: Average) -> Average:

@@ -176,17 +176,18 @@ class AggregatorService:
         wait = round(state.next_action.sleep, 1) if state.next_action else None
         if isinstance(error, Problem):
             self._alive(self.progress.number)
-            self._consider(error.outcome)
+            self._consider(error)
             self._log.info("round waits", **_facts(error.outcome), again_in_s=wait)
         else:
             self._log.warning("hub not reached", cause=str(error), again_in_s=wait)
 
-    def _consider(self, outcome: Outcome) -> None:
-        """Report a problem, unless it is an update that may still come."""
+    def _consider(self, problem: Problem) -> None:
+        """Report a problem, unless it may pass by itself and has not had the time to."""
+        outcome = problem.outcome
         since = self._problem_since.setdefault((outcome.number, outcome.kind), time.monotonic())
-        self.progress.problem = outcome
         self.gauges.problem(outcome.kind)
-        if outcome.kind is not Kind.MISSING or time.monotonic() - since >= self.pace.patience_s:
+        if not is_passing(problem) or time.monotonic() - since >= self.pace.patience_s:
+            self.progress.problem = outcome
             self._report(outcome)
 
     def _report(self, outcome: Outcome) -> None:
@@ -195,14 +196,18 @@ class AggregatorService:
             self._tell(outcome)
 
     def _problem_over(self, number: int) -> None:
-        if self.progress.problem is not None and self.progress.problem.number <= number:
+        if any(at <= number for at, _ in self._problem_since):
             self.progress.problem = self._told = None
             self._problem_since.clear()
             self.gauges.problem(None)
 
     def _tell(self, outcome: Outcome) -> None:
-        self.journal.add(outcome)
         self.gauges.outcome(outcome)
+        try:
+            self.journal.add(outcome)
+        except FedproofError as error:
+            # The chain knows what became of the round; a full disk is told by the checks.
+            self._log.error("outcome not written", cause=error.message)
         say = self._log.info if outcome.kind.settled else self._log.warning
         say(f"round {outcome.kind}", **_facts(outcome))
 

@@ -88,7 +88,8 @@ class Journal:
         self.newest: deque[Outcome] = deque(maxlen=self.KEPT)
 
     def add(self, outcome: Outcome) -> None:
-        """Append an outcome. Raises :class:`TerminalError` when the disk refuses."""
+        """Append an outcome; in memory also when the disk refuses, which raises :class:`TerminalError`."""
+        self.newest.append(outcome)
         line = (
             json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds")} | outcome.document)
             + "\n"
@@ -100,4 +101,3 @@ class Journal:
                 file.write(line)
         except OSError as error:
             raise TerminalError(f"cannot write {self.path}: {error.strerror or error}") from error
-        self.newest.append(outcome)

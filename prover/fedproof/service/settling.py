@@ -88,7 +88,8 @@ class Settler:
     def _try(self, state: RoundState) -> Outcome | None:
         seconds: dict[str, float] = {}
         try:
-            return self._finalize(state, seconds)
+            with self._telling(state.number):
+                return self._finalize(state, seconds)
         except Overtaken as overtaken:
             after = self.hub.round(self.model_id, state.number)
             return self._ended(after, gas=overtaken.gas, seconds=seconds)
@@ -107,13 +108,12 @@ class Settler:
         with self._stage("collect", seconds):
             arrivals = self.averaging.collect(number)
         self._demand(number, arrivals)
-        with self._telling(number):
-            average = self.averaging.average(number, arrivals)
+        average = self.averaging.average(number, arrivals)
         proof = self._prove(number, average, seconds)
         base = self.models.of(state.parent)
         # Kept first: who trains next must find the model as soon as the hub has moved.
         path = None if base is None else self.models.keep(base.plus(average.delta), number)
-        with self._stage("finalize", seconds), self._telling(number):
+        with self._stage("finalize", seconds):
             try:
                 found, receipt = self.averaging.finalize(number, proof)
             except ContractRejected as error:
@@ -139,7 +139,7 @@ class Settler:
         proof = self.averaging.kept(number, average)
         if proof is None:
             self._still_open(number)
-            with self._stage("prove", seconds), self._telling(number), self.stop.abandoning():
+            with self._stage("prove", seconds), self.stop.abandoning():
                 proof = self.averaging.make(number, average)
         self._still_open(number)
         return proof
@@ -191,6 +191,8 @@ class Settler:
     def _telling(self, number: int) -> Iterator[None]:
         try:
             yield
+        except Problem:
+            raise
         except FedproofError as error:
             raise self._problem(number, Kind.FAILED, error) from error
 

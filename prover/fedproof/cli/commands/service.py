@@ -142,7 +142,10 @@ def aggregate(
         "stopped": stop.requested,
         "outcomes": told,
     }
-    out.table(document, ("round", "outcome", "", "gas", "model"), rows)
+    if rows:
+        out.table(document, ("round", "outcome", "", "gas", "model"), rows)
+    else:
+        out.result(document, "no round has ended")
 
 
 def serve(
