@@ -21,7 +21,7 @@ def main() -> None:
     """Read the options, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.million", description=__doc__)
     parser.add_argument("--parameters", type=int, default=1_000_000, help="a square number (1000000)")
-    parser.add_argument("--logrows", type=int, default=20, help="log2 of the rows (20: a column, 14 GB)")
+    parser.add_argument("--logrows", type=int, default=18, help="log2 of the rows; 20 takes one column (18)")
     parser.add_argument("--trainers", type=int, default=4)
     parser.add_argument("--fresh", action="store_true", help="prove again what was proven")
     options = parser.parse_args()
