@@ -59,6 +59,8 @@ def a_round(number: int, accuracy: float, accuracy_float: float, **changes: obje
         "l1": L1Delivery(route="layerzero", tx=some_hash(f"l1 {number}"), gas=231_402, model_hash=model_hash),
         "accuracy": accuracy,
         "accuracy_float": accuracy_float,
+        "loss": 0.5 - accuracy / 4,
+        "loss_float": 0.5 - accuracy_float / 4,
         "seconds": StageSeconds(
             train=0.3, prove=17.8 + number, commit=0.4, submit=1.9, aggregate=1.6, finalize=0.5, relay=1.2
         ),
@@ -165,6 +167,8 @@ def a_record(**changes: object) -> RunRecord:
         ],
         "accuracy_before": 0.1,
         "accuracy_float_before": 0.1,
+        "loss_before": 0.5,
+        "loss_float_before": 0.5,
         "setup_seconds": SetupSeconds(data=0.4, circuits=12.5, devnet=1.4, deploy=4.4),
         "rounds": rounds,
         "transactions": transactions(3),

@@ -72,7 +72,15 @@ def opened(browser: Browser, record: RunRecord, name: str, *selectors: str) -> d
 def test_page_opens_offline_and_shows_the_rounds(browser: Browser) -> None:
     record = a_record()
     seen = opened(
-        browser, record, "sample", "h1", "#accuracy", "#accuracies tbody td", "svg polyline", "svg rect"
+        browser,
+        record,
+        "sample",
+        "h1",
+        "#accuracy",
+        "#accuracies tbody td",
+        "#losses tbody td",
+        "svg polyline",
+        "svg rect",
     )
     texts = seen["texts"]
     assert texts["h1"] == ["3 rounds proven, verified on L2 and recorded on L1"]
@@ -81,7 +89,12 @@ def test_page_opens_offline_and_shows_the_rounds(browser: Browser) -> None:
     assert cells[0::4] == ["before", "1", "2", "3"]
     assert cells[1::4] == ["10.0%", "30.3%", "58.6%", "79.2%"]
     assert cells[2::4] == ["10.0%", "30.6%", "58.3%", "79.4%"]
-    assert len(texts["svg polyline"]) == 2
+    losses = texts["#losses tbody td"]
+    assert losses[0::3] == ["before", "1", "2", "3"]
+    assert losses[1::3][0] == losses[2::3][0] == "0.5"
+    assert losses[1::3][3] != losses[2::3][3]
+    # Accuracy and loss, each in integers and in floating point.
+    assert len(texts["svg polyline"]) == 4
     assert len(texts["svg rect"]) == 3 * 7
     views = seen["views"]
     assert views["desk-light"]["background"] != views["desk-dark"]["background"]

@@ -24,6 +24,7 @@ from fedproof.record import (
     collect_host,
     collect_versions,
 )
+from fedproof.record.report import render_report
 from fedproof.record.schema import schema_from_models, shipped_schema
 
 pytestmark = pytest.mark.reference
@@ -72,6 +73,12 @@ def test_every_promised_key_is_in_its_place() -> None:
     assert {"circuit", "prove_s", "proof_bytes"} <= first["trainers"][0]["steps"][0].keys()
     assert {"circuit", "prove_s"} <= first["aggregate"].keys()
     assert {"route", "tx", "gas", "model_hash"} <= first["l1"].keys()
+
+
+def test_a_record_without_losses_has_a_page_without_their_chart() -> None:
+    rounds = [a_round(number, 0.3, 0.3, loss=None, loss_float=None) for number in (1, 2, 3)]
+    assert 'id="losses"' in render_report(a_record())
+    assert 'id="losses"' not in render_report(a_record(rounds=rounds))
 
 
 def test_round_trip(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from fedproof.chain.deployment import Deployment
 from fedproof.chain.solidity import compile_verifier
 from fedproof.circuits import layout
 from fedproof.circuits.store import Circuit
+from fedproof.demo.twin import Standing
 from fedproof.record import (
     AggregateProof,
     CircuitFacts,
@@ -122,7 +123,7 @@ def record_round(
     registry_hash: bytes,
     *,
     samples_per_step: int,
-    accuracies: tuple[float, float],
+    standings: tuple[Standing, Standing],
     relay_s: float,
 ) -> Round:
     """Return the record of a finalized and delivered round; notes its transactions."""
@@ -168,7 +169,9 @@ def record_round(
             gas=last.gas,
             model_hash=hexed(registry_hash),
         ),
-        accuracy=accuracies[0],
-        accuracy_float=accuracies[1],
+        accuracy=standings[0].accuracy,
+        accuracy_float=standings[1].accuracy,
+        loss=standings[0].loss,
+        loss_float=standings[1].loss,
         seconds=StageSeconds(**{k: round(v, 4) for k, v in outcome.seconds.items()}, relay=round(relay_s, 4)),
     )

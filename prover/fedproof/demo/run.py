@@ -16,7 +16,7 @@ from fedproof.demo.display import final_table, progress_bars, round_line
 from fedproof.demo.ledger import circuit_facts
 from fedproof.demo.options import DemoOptions
 from fedproof.demo.stages import Array, Data, Demo
-from fedproof.demo.twin import FloatTwin, accuracy
+from fedproof.demo.twin import FloatTwin, standing
 from fedproof.errors import CallerError
 from fedproof.export import TrainingStep, flat_parameters
 from fedproof.jobs import durable_prover
@@ -69,7 +69,7 @@ def _play(demo: Demo) -> RunRecord:
     step: TrainingStep = training_step(spec, project.root)
     genesis = ModelVector.from_floats(training, flat_parameters(step.module))
     twin = FloatTwin(step, genesis.floats)
-    before = accuracy(step, genesis.floats, *data.test)
+    before = standing(step, genesis.floats, *data.test)
     devnet, chains = demo.start_chains()
     try:
         deployment = demo.deploy(chains, (training, average))
@@ -105,8 +105,10 @@ def _play(demo: Demo) -> RunRecord:
                     development=training.srs.development,
                 ),
                 circuits=facts,
-                accuracy_before=before,
-                accuracy_float_before=before,
+                accuracy_before=before.accuracy,
+                accuracy_float_before=before.accuracy,
+                loss_before=before.loss,
+                loss_float_before=before.loss,
                 setup_seconds=SetupSeconds(
                     **{k: round(demo.ledger.seconds.get(k, 0.0), 3) for k in SetupSeconds.model_fields}
                 ),
@@ -128,8 +130,8 @@ def _play(demo: Demo) -> RunRecord:
                 weights = driver.hub.weights(driver.model_id, outcome.number)
                 shares = [weights[s.address] / 2**average_bits for s in driver.sessions]
                 twin.round(_batches(driver, outcome, data, spec.batch), shares)
-                exact = accuracy(step, outcome.model.floats, *data.test)
-                floating = accuracy(step, twin.theta.numpy(), *data.test)
+                exact = standing(step, outcome.model.floats, *data.test)
+                floating = standing(step, twin.theta.numpy(), *data.test)
                 demo.rounds.append(finish(exact, floating, spec.batch))
                 last = demo.folder / "model.json"
                 PublishedModel.of(

@@ -26,6 +26,7 @@ from fedproof.circuits import TrainingSpec, load_spec
 from fedproof.circuits.store import Circuit, CircuitStore
 from fedproof.demo.ledger import Ledger, hexed, record_round
 from fedproof.demo.options import DemoOptions
+from fedproof.demo.twin import Standing
 from fedproof.errors import CallerError
 from fedproof.export import load_attribute
 from fedproof.project import Project
@@ -227,7 +228,7 @@ class Demo:
         record = RegistryClient(chains.l1, deployment.registry).record_of(model_id, outcome.number)
         seconds = time.perf_counter() - started
 
-        def finish(exact: float, floating: float, samples: int) -> Round:
+        def finish(exact: Standing, floating: Standing, samples: int) -> Round:
             return record_round(
                 self.ledger,
                 outcome,
@@ -235,7 +236,7 @@ class Demo:
                 delivery,
                 record.model_hash,
                 samples_per_step=samples,
-                accuracies=(exact, floating),
+                standings=(exact, floating),
                 relay_s=seconds,
             )
 

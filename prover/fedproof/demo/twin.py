@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,12 +33,21 @@ class FloatTwin:
         self.theta = self.theta + sum(w * u for w, u in zip(weights, updates, strict=True))
 
 
-def accuracy(step: TrainingStep, theta: Array, x: Array, y: Array) -> float:
-    """Share of samples (n, ...) whose largest score is at the label. ``y`` (n, classes) is one-hot."""
+class Standing(NamedTuple):
+    """How a model does on samples: the share of right answers, and the loss it is trained on."""
+
+    accuracy: float
+    loss: float
+
+
+def standing(step: TrainingStep, theta: Array, x: Array, y: Array) -> Standing:
+    """On samples (n, ...) and one-hot labels ``y`` (n, classes), the largest score to be at the label."""
+    labels = torch.from_numpy(y)
     with torch.no_grad():
         scores = torch.func.functional_call(
             step.module.double(),
             step.unflatten(torch.from_numpy(theta.copy())),
             (torch.from_numpy(x),),
         )
-    return float((scores.argmax(1).numpy() == y.argmax(1)).mean())
+        loss = float(step.loss(scores, labels))
+    return Standing(float((scores.argmax(1) == labels.argmax(1)).double().mean()), loss)

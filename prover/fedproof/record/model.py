@@ -21,6 +21,7 @@ Seconds = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Loss = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -179,6 +180,8 @@ class Round(_Part):
     l1: L1Delivery
     accuracy: Fraction
     accuracy_float: Fraction = Field(description="same batches and averaging in floating point")
+    loss: Loss | None = Field(default=None, description="of the held-out set; null in older records")
+    loss_float: Loss | None = Field(default=None, description="likewise, in floating point")
     seconds: StageSeconds = StageSeconds()
 
     @property
@@ -234,6 +237,8 @@ class RunRecord(_Part):
     circuits: Annotated[list[CircuitFacts], Field(min_length=1)]
     accuracy_before: Fraction = Field(description="before round 1")
     accuracy_float_before: Fraction
+    loss_before: Loss | None = None
+    loss_float_before: Loss | None = None
     setup_seconds: SetupSeconds = SetupSeconds()
     rounds: list[Round]
     transactions: list[Transaction] = []

@@ -62,6 +62,7 @@ def render_report(record: RunRecord) -> str:
         record=record,
         outcome=outcome(record),
         accuracy_chart=_accuracy_chart(record),
+        loss_chart=_loss_chart(record),
         time_chart=_time_chart(record),
         stages=_STAGES,
         proof_rows=_proof_rows(record),
@@ -103,6 +104,27 @@ def _accuracy_chart(record: RunRecord) -> Markup:
         ["before", *(str(entry.round) for entry in record.rounds)],
         [Series("proven integers", integer), Series("floating point", floating, dashed=True)],
         title="Held-out accuracy after each round",
+        x_title="round",
+    )
+
+
+def _loss_chart(record: RunRecord) -> Markup | None:
+    """Losses relative to the one before the first round; None where the record has none."""
+    integer = [record.loss_before, *(entry.loss for entry in record.rounds)]
+    floating = [record.loss_float_before, *(entry.loss_float for entry in record.rounds)]
+    known = [[value for value in row if value is not None] for row in (integer, floating)]
+    if any(len(row) <= len(record.rounds) for row in known):
+        return None
+    # A loss that has risen since is drawn within the frame, too.
+    most = max(map(max, known)) or 1.0
+    names = ("proven integers", "floating point")
+    return line_chart(
+        ["before", *(str(entry.round) for entry in record.rounds)],
+        [
+            Series(name, [v / most for v in row], dashed=i > 0)
+            for i, (name, row) in enumerate(zip(names, known, strict=True))
+        ],
+        title="Held-out loss after each round, relative to the largest",
         x_title="round",
     )
 
