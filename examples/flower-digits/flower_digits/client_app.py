@@ -12,7 +12,7 @@ from flwr.clientapp.typing import ClientAppCallable
 
 from fedproof.flower import ProofMod, current_trainer
 from fedproof.training import ProvingTrainer
-from flower_digits import task
+from flower_digits import on_hub, task
 
 _trainers: dict[Path, ProvingTrainer] = {}
 
@@ -41,7 +41,7 @@ def cheat(message: Message, context: Context, call_next: ClientAppCallable) -> M
 app = ClientApp()
 
 
-@app.train(mods=[cheat, ProofMod(trainer)])
+@app.train(mods=[cheat, ProofMod(trainer, hub=on_hub.access)])
 def train(message: Message, context: Context) -> Message:
     """Take exact steps on the batches that are next, and have them proven meanwhile."""
     own, losses = current_trainer(), []

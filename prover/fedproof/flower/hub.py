@@ -15,6 +15,7 @@ from flwr.serverapp.strategy import Strategy
 
 from fedproof.chain.hub import HubClient, Phase
 from fedproof.circuits.store import Circuit
+from fedproof.commitments import CommitmentMismatch
 from fedproof.errors import CallerError, InvalidProof, RetryableError
 from fedproof.exchange.documents import Registration
 from fedproof.exchange.fields import to_bytes
@@ -162,8 +163,12 @@ class HubStrategy(VerifiableStrategy):
         for trainer, problem in arrivals.problems.items():
             reply = by_trainer.get(trainer)
             node = reply.metadata.src_node_id if reply else 0
-            self._leave_out(number, trainer, str(problem.message))
-            self._refuse(Refused(server_round, node, trainer, str(problem.message)))
+            reason = problem.message
+            if isinstance(problem, CommitmentMismatch):
+                # Shorter than the points that differ: it is kept on the chain.
+                reason = f"the update of {trainer} is not the one it committed to on the hub"
+            self._leave_out(number, trainer, reason)
+            self._refuse(Refused(server_round, node, trainer, reason))
         arrivals = self._averaging.collect(number)
         good = [s for s in arrivals.included if s.trainer in by_trainer]
         counts: dict[str, Number] = {ACCEPTED: len(good), REFUSED: len(self.refused) - before}
