@@ -19,9 +19,10 @@ class CNN(nn.Module):
         # As large as rectifiers need them: with torch's own start this network learns late, and badly.
         for layer in (self.first, self.second):
             nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
         nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
+        for name, weights in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(weights)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (B, 10) of a batch of flattened images."""

@@ -16,8 +16,8 @@ class GRU(nn.Module):
         self.output = nn.Linear(width, 10)
         # A state that is turned, neither stretched nor shrunk, from one row to the next.
         nn.init.xavier_uniform_(self.cell.weight_ih)
-        for gate in self.cell.weight_hh.detach().split(width):
-            nn.init.orthogonal_(gate)
+        for gate in range(3):
+            nn.init.orthogonal_(self.cell.weight_hh.detach()[gate * width : (gate + 1) * width])
         for zero in (self.cell.bias_ih, self.cell.bias_hh, self.output.weight, self.output.bias):
             nn.init.zeros_(zero)
 

@@ -23,9 +23,10 @@ class LeNet5(nn.Module):
         # As large as rectifiers need them: from torch's own start little is learnt in the first epoch.
         for layer in (self.first, self.second, self.third, self.fourth):
             nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
         nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
+        for name, weights in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(weights)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (B, 10) of a batch of flattened images."""

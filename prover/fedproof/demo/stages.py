@@ -219,7 +219,7 @@ class Demo:
 
     def relay(
         self, chains: ChainPair, deployment: Deployment, outcome: RoundOutcome, model_id: bytes
-    ) -> Callable[[float, float, int], Round]:
+    ) -> Callable[[Standing, Standing, int], Round]:
         """Send the hash to the L1, deliver it, read it back; return what makes the round's record."""
         started = time.perf_counter()
         path = pathway(deployment, chains)
