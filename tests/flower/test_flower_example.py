@@ -52,7 +52,6 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
         "FLWR_LOCAL_CONTROL_API_PORT": free_port(),
         "FLWR_TELEMETRY_ENABLED": "0",
         "FLWR_DISABLE_UPDATE_CHECK": "1",
-        "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
         "RAY_ADDRESS": "local",
         "RAY_USAGE_STATS_ENABLED": "0",
         "FEDPROOF_JOBS": str(tmp_path / "jobs"),
