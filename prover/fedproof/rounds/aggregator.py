@@ -19,7 +19,7 @@ from fedproof.lowering.ir import MAX_BOUND, IntArray
 from fedproof.lowering.table import FIRST
 from fedproof.provers import CpuProver, Prover
 from fedproof.rounds.proof import Proof
-from fedproof.rounds.threads import proving_threads
+from fedproof.rounds.threads import of_use, proving_threads
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,10 @@ class Aggregator:
         slots = slot_vectors(program, values, {s.name: random_salt(s.salt) for s in program.slots})
         return Average(self.circuit, delta, slots)
 
-    def prove(self, average: Average, at_once: int = 1) -> Proof:
-        """Prove an average; of one in shards ``at_once`` shards at a time."""
+    def prove(self, average: Average, at_once: int | None = None) -> Proof:
+        """Prove an average; of one in shards ``at_once`` at a time, else what the prover has use for."""
         numbers = range(len(average.parts))
+        at_once = at_once or of_use(self.prover, len(numbers))
         if at_once == 1:
             # Not in a thread: an interrupt ends the worker as well.
             return Proof.joined(self.circuit, [self.prove_part(average, i) for i in numbers])

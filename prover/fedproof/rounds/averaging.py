@@ -118,9 +118,7 @@ class Averaging:
 
     def make(self, number: int, average: Average) -> Proof:
         """Prove the average, and keep the proof."""
-        parts = len(average.parts)
-        at_once = 1 if parts == 1 else min(parts, self.aggregator.prover.parallel)
-        proof = self.aggregator.prove(self._resumed(number, average), at_once)
+        proof = self.aggregator.prove(self._resumed(number, average))
         proof.save(self._path(number, "proof"))
         self._path(number, "slots").unlink(missing_ok=True)
         return proof

@@ -18,7 +18,7 @@ from fedproof.rounds.averaging import Averaging
 from fedproof.rounds.proof import Proof
 from fedproof.rounds.published import PublishedModel
 from fedproof.rounds.session import TrainerRound, TrainerSession
-from fedproof.rounds.threads import proving_threads
+from fedproof.rounds.threads import of_use, proving_threads
 from fedproof.rounds.updates import UpdateMissing, Updates, read_update
 from fedproof.rounds.vectors import ModelVector
 
@@ -50,8 +50,8 @@ class RoundDriver:
     """Plays rounds of one model. ``hub`` acts as coordinator and aggregator, ``sessions`` as the trainers.
 
     ``folder`` keeps the models of all rounds (public) and the average proofs. ``provers`` is
-    how many steps are proven at a time. A driver made again over
-    the same folder and chain goes on where the last one stopped.
+    how many trainers prove at a time, as many as the sessions' prover has use for unless given. A driver made
+    again over the same folder and chain goes on where the last one stopped.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class RoundDriver:
         *,
         steps: int,
         vka: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ()),
-        provers: int = 1,
+        provers: int | None = None,
         updates: Updates | None = None,
         progress: Progress = _quiet,
     ) -> None:
@@ -76,7 +76,7 @@ class RoundDriver:
         self.aggregator = aggregator
         self.folder = folder
         self.steps = steps
-        self.provers = provers
+        self.provers = provers or of_use(self.sessions[0].prover, len(self.sessions))
         self.step_vka, average_vka = vka
         found = updates or _OfSessions(self.sessions)
         self.averaging = Averaging(hub, model_id, aggregator, found, folder, average_vka)

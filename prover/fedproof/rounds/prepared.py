@@ -10,7 +10,7 @@ from fedproof.commitments import NO_CONTEXT, Commitment
 from fedproof.errors import InvalidProof
 from fedproof.provers import CpuProver, Prover
 from fedproof.rounds.proof import Proof
-from fedproof.rounds.threads import proving_threads
+from fedproof.rounds.threads import of_use, proving_threads
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,19 @@ class Prepared:
 
 
 def prove_prepared(
-    prepared: Prepared, prover: Prover | None = None, context: bytes = NO_CONTEXT, at_once: int = 1
+    prepared: Prepared, prover: Prover | None = None, context: bytes = NO_CONTEXT, at_once: int | None = None
 ) -> Proof:
     """Prove what was computed, for ``context``; of a circuit in segments ``at_once`` segments at a time.
 
-    Raises :class:`ProverKilled` (retryable) if the prover died.
+    Unless that is said, it is as many as are of use to the prover. Raises :class:`ProverKilled` (retryable)
+    if the prover died.
     """
 
     def prove(index: int) -> Proof:
         return prove_part(prepared, index, prover, context)
 
     numbers = range(len(prepared.circuit.parts))
+    at_once = at_once or of_use(prover, len(numbers))
     if at_once == 1:
         # Not in a thread: an interrupt ends the worker as well.
         return Proof.joined(prepared.circuit, [prove(i) for i in numbers])

@@ -6,6 +6,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from fedproof.provers import Prover
+
+
+def of_use(prover: Prover | None, parts: int) -> int:
+    """How many threads are of use to prove ``parts`` parts with ``prover``; one without a prover."""
+    # A prover is asked only where it matters: a cluster is started by the question.
+    return 1 if prover is None or parts <= 1 else max(1, min(parts, prover.parallel))
+
 
 @contextmanager
 def proving_threads(count: int) -> Iterator[ThreadPoolExecutor]:
