@@ -43,10 +43,13 @@ def verify_round(
 
     out = Output(json=json)
     with out.working("verifying") as say:
+        known: dict[str, Circuit] = {}
 
         def circuit(name: str) -> Circuit:
-            say(f"circuit {name}")
-            return compiled(name, out)
+            if name not in known:
+                say(f"circuit {name}")
+                known[name] = compiled(name, out)
+            return known[name]
 
         reports = verify_rounds(folders, circuit, model_id=id_of(model_id), store=opened_store(store))
     rows = [(r.plan.number, f.check, f.file, f.detail) for r in reports for f in r.findings]
