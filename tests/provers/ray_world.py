@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
@@ -79,6 +80,17 @@ class World:
             made = RayProver(**options)
         made.open()
         return made
+
+    @contextmanager
+    def held(self) -> Iterator[ExitStack]:
+        """Lock the ledgers, so that no task gets beyond them, until the block ends or ``close`` is called."""
+        with ExitStack() as locks:
+            for name in ("first", "second"):
+                folder = self.folder / f"{name}-ledger"
+                folder.mkdir(exist_ok=True)
+                file = locks.enter_context((folder / ".lock").open("w"))
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield locks
 
     def kill_workers(self) -> int:
         """Kill the proving processes of all nodes; return how many there were."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import logging
 import os
 import shutil
 import signal
@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 from conformance import ProverConformance
 from ray_world import CLIENT_PORT, FIRST, MIB, SECOND, ray_world
@@ -19,7 +20,7 @@ from ray_world import CLIENT_PORT, FIRST, MIB, SECOND, ray_world
 from fedproof.errors import RetryableError
 from fedproof.provers import BeyondBudget, ProverKilled
 from fedproof.provers.memory.needs import MARGIN
-from fedproof.provers.ray import RayProver
+from fedproof.provers.ray import RayProver, watch
 from fedproof.provers.ray.demand import AROUND_BYTES, demand_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.prove]
@@ -28,6 +29,13 @@ pytestmark = [pytest.mark.ray, pytest.mark.prove]
 @pytest.fixture(scope="module")
 def world():
     with ray_world() as made:
+        yield made
+
+
+@pytest.fixture(scope="class")
+def prover(world, request):
+    """A prover of the cluster; nodes of one machine share its files only in the conformance suite."""
+    with world.prover(shared=request.cls is TestRay) as made:
         yield made
 
 
@@ -42,31 +50,20 @@ def with_peak(circuit, folder: Path, memory: int) -> Path:
 
 
 class TestRay(ProverConformance):
-    @pytest.fixture(scope="class")
-    def prover(self, world):
-        with world.prover() as made:
-            yield made
-
     @pytest.fixture
     def slayer(self, world):
         return world.kill_workers
 
 
 class TestSeveralNodes:
-    @pytest.fixture(scope="class")
-    def prover(self, world):
-        """Nothing is shared: every node is sent what it needs."""
-        with world.prover(shared=False) as made:
-            yield made
-
     def test_capacity_is_that_of_the_nodes_with_our_versions(self, prover, world):
         assert prover.parallel == FIRST[0] + SECOND[0]
         assert list(prover.nodes.refused) == [world.stale.node_id]
         assert "ezkl 99.0 (here 23.0.5)" in prover.nodes.refused[world.stale.node_id]
 
     def test_files_reach_a_node_once(self, prover, world, circuit, slots):
-        runs = _many(prover, circuit, slots, 6)
-        assert len({_node(run) for run in runs}) == 2
+        runs = many(prover, circuit, slots, 6)
+        assert len({node_of(run) for run in runs}) == 2
         received = prover.nodes.received()
         # The compiled circuit, its two keys, settings, manifest, SRS.
         assert sorted(received) == sorted([world.first.node_id, world.second.node_id])
@@ -76,7 +73,7 @@ class TestSeveralNodes:
 
     def test_another_caller_sends_nothing_again(self, prover, world, circuit, slots):
         with world.prover(shared=False) as other:
-            _many(other, circuit, slots, 3)
+            many(other, circuit, slots, 3)
             assert not any(other.nodes.received().values())
 
     def test_a_damaged_file_of_a_cache_is_sent_again(self, prover, world, circuit, slots):
@@ -120,65 +117,76 @@ class TestSeveralNodes:
         with pytest.raises(BeyondBudget, match=r"needs 0\.78 GiB.*largest node.* has 0\.70 GiB"):
             prover.prove(folder, circuit.srs.path, slots)
 
-    def test_a_killed_worker_is_replaced_by_another_node(self, prover, circuit, slots, caplog):
+    def test_a_killed_worker_is_replaced_by_another_node(self, prover, world, circuit, slots, caplog):
         killed: list[str] = []
-        with _on_begin(
-            prover, lambda node, pid: killed or (killed.append(node), os.kill(pid, signal.SIGKILL))
-        ):
+
+        def kill(node: str, pid: int) -> None:
+            if not killed:
+                killed.append(node)
+                os.kill(pid, signal.SIGKILL)
+                locks.close()
+
+        with world.held() as locks, on_begin(prover, kill):
             run = prover.prove(circuit.folder, circuit.srs.path, slots)
         assert prover.verify(circuit.folder, circuit.srs.path, run.proof, run.instances)
         assert f"node {killed[0][:8]}: Ray's worker was killed" in caplog.text
-        assert _node(run) != killed[0][:8]
+        assert node_of(run) != killed[0][:8]
 
-    def test_a_proof_that_kills_every_worker_ends(self, prover, circuit, slots):
+    def test_a_proof_that_kills_every_worker_ends(self, prover, world, circuit, slots):
         killed: list[str] = []
-        with (
-            _on_begin(prover, lambda node, pid: (killed.append(node), os.kill(pid, signal.SIGKILL))),
-            pytest.raises(ProverKilled, match=r"lost 3 times; node .{8}: Ray's worker was killed; node") as e,
-        ):
+
+        def kill(node: str, pid: int) -> None:
+            killed.append(node)
+            os.kill(pid, signal.SIGKILL)
+
+        with world.held(), on_begin(prover, kill), pytest.raises(ProverKilled) as e:
             prover.prove(circuit.folder, circuit.srs.path, slots)
+        assert "lost 3 times; node " in str(e.value)
+        assert str(e.value).count("Ray's worker was killed") == 3
+        assert isinstance(e.value, RetryableError)
         assert len(killed) == 3
         assert len(set(killed[:2])) == 2
-        assert isinstance(e.value, RetryableError)
 
     def test_an_interrupted_call_leaves_no_proof_running(self, prover, world, circuit, slots, monkeypatch):
-        wait = prover._await
+        began: list[int] = []
 
-        def interrupted(cluster, reference, *rest):
-            import ray
+        def interrupt(_) -> None:
+            if began:
+                raise KeyboardInterrupt
 
-            patched = pytest.MonkeyPatch()
-            patched.setattr(ray, "get", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-            try:
-                return wait(cluster, reference, *rest)
-            finally:
-                patched.undo()
-
-        monkeypatch.setattr(prover, "_await", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        monkeypatch.setattr(watch.Watch, "look", interrupt)
+        with (
+            world.held(),
+            on_begin(prover, lambda _, pid: began.append(pid)),
+            pytest.raises(KeyboardInterrupt),
+        ):
             prover.prove(circuit.folder, circuit.srs.path, slots)
-        monkeypatch.undo()
-        assert prover.prove(circuit.folder, circuit.srs.path, slots).proof
+        psutil.wait_procs([psutil.Process(p) for p in began if psutil.pid_exists(p)], timeout=10)
+        assert not psutil.pid_exists(began[0])
 
     def test_a_killed_node_loses_nothing(self, prover, world, circuit, slots, caplog):
         """The last of the class: it ends the first node."""
-        caplog.set_level(logging.WARNING)
         gone: list[str] = []
+        stopped: list[int] = []
 
         def kill(node: str, pid: int) -> None:
             if node == world.first.node_id and not gone:
                 gone.append(node)
-                os.kill(pid, signal.SIGSTOP)  # it neither finishes before its node is gone nor hangs up
+                stopped.append(pid)
+                os.kill(pid, signal.SIGSTOP)  # as behind a broken wire: nobody hangs up
                 world.cluster.remove_node(world.first, allow_graceful=False)
-                os.kill(pid, signal.SIGKILL)
+                locks.close()
 
-        with _on_begin(prover, kill):
-            runs = _many(prover, circuit, slots, 8)
+        with world.held() as locks, on_begin(prover, kill):
+            runs = many(prover, circuit, slots, 8)
+        for pid in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         assert gone
         assert len({run.proof for run in runs}) == 8
         for run in runs:
             assert prover.verify(circuit.folder, circuit.srs.path, run.proof, run.instances)
-        assert "a proof was lost" in caplog.text
+        assert "lost" in caplog.text
         time.sleep(1.1)  # the list of nodes is read again
         assert prover.parallel == SECOND[0]
 
@@ -191,49 +199,44 @@ class TestClient:
             assert prover.parallel == SECOND[0]
 
 
-def _node(run) -> str:
+def node_of(run) -> str:
     """The first letters of the node's name: "node NAME MACHINE:PID"."""
     return run.worker.split()[1]
 
 
-def _many(prover, circuit, slots, count):
+def many(prover, circuit, slots, count):
     with ThreadPoolExecutor(count) as threads:
         return list(
             threads.map(lambda _: prover.prove(circuit.folder, circuit.srs.path, slots), range(count))
         )
 
 
-class _on_begin:  # noqa: N801 - a context manager
-    """Calls ``act(node, pid)`` for every attempt that begins within the block."""
+@contextlib.contextmanager
+def on_begin(prover, act):
+    """Call ``act(node, pid)`` for every attempt that begins within the block."""
+    import ray
 
-    def __init__(self, prover, act) -> None:
-        self.prover, self.act = prover, act
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self.watch)
-        self.seen = self.began()
-
-    def began(self):
-        import ray
-
+    def began() -> dict[str, tuple[str, int]]:
         found = {}
-        for node in self.prover.nodes.usable():
-            try:
+        for node in prover.nodes.usable():
+            with contextlib.suppress(ray.exceptions.RayError):
                 for attempt, pid in ray.get(node.store.began.remote(0), timeout=2)[1].items():
                     found[attempt] = (node.ident, pid)
-            except ray.exceptions.RayError:
-                continue
         return found
 
-    def watch(self) -> None:
-        while not self.over.wait(0.01):
-            now = self.began()
-            for attempt in set(now) - set(self.seen):
-                self.act(*now[attempt])
-            self.seen = now | self.seen
+    def watch() -> None:
+        known = set(before)
+        while not over.wait(0.01):
+            now = began()
+            for attempt in sorted(set(now) - known):
+                known.add(attempt)
+                act(*now[attempt])
 
-    def __enter__(self):
-        self.thread.start()
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
+    before, over = began(), threading.Event()
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -63,7 +63,8 @@ class Connection:
     def __init__(self, address: str, memory: int, cores: int, *, explicit: bool) -> None:
         self.address = address
         self.users = 0
-        self._temporary: str | None = None
+        #: Where the processes of a local cluster keep their sockets and logs.
+        self.folder: str | None = None
         ray = library()
         #: Somebody else's: Flower's simulation, a program on Ray. Used, and left as it is.
         self.borrowed = bool(ray.is_initialized())
@@ -95,14 +96,14 @@ class Connection:
             return
         # Short: Ray puts sockets there, whose paths have little room.
         short = Path("/tmp")
-        self._temporary = tempfile.mkdtemp(prefix="fp-ray-", dir=short if short.is_dir() else None)
+        self.folder = tempfile.mkdtemp(prefix="fp-ray-", dir=short if short.is_dir() else None)
         ray.init(
             "local",
             num_cpus=cores,
             _memory=memory,
             object_store_memory=OBJECT_STORE_BYTES,
             include_dashboard=False,
-            _temp_dir=self._temporary,
+            _temp_dir=self.folder,
             **common,
         )
 
@@ -113,8 +114,8 @@ class Connection:
         atexit.unregister(self.close)
         library().shutdown()
         self._quiet.over()
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 _PRINT = "print_to_stdstream"

@@ -119,11 +119,11 @@ def work(payload: bytes, node: str) -> Answer:
     def answer(**what: Any) -> Answer:  # noqa: ANN401 - fields of Answer
         return Answer(node, began, time.time(), **what)
 
-    _announce(job, node)
     try:
         placed = Cache().place(job.kit, shared=job.shared)
         if isinstance(placed, list):
             return answer(missing=tuple(placed))
+        _announce(job, node)
         return answer(run=_prover(job.backend).prove(*placed, job.slots))
     except FedproofError as e:
         return answer(error=e)

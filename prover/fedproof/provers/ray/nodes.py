@@ -60,6 +60,8 @@ class Nodes:
         self._asked_at = float("-inf")
         self._heard: defaultdict[str, int] = defaultdict(int)
         self._began: OrderedDict[str, str] = OrderedDict()
+        #: How many nodes have left so far.
+        self.left = 0
         #: Nodes that may not prove, and why.
         self.refused: dict[str, str] = {}
 
@@ -79,6 +81,7 @@ class Nodes:
         }
         for gone in set(self._usable) - set(alive):
             del self._usable[gone]
+            self.left += 1
         new = [i for i in alive if i not in self._usable and i not in self.refused]
         probe = self._ray.remote(make_probe())
         asked = {

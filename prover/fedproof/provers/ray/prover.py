@@ -26,6 +26,7 @@ from fedproof.provers.ray.kit import Digests, Kit, describe
 from fedproof.provers.ray.node import Answer, Job, make_task, versions
 from fedproof.provers.ray.nodes import LOOK_S, Nodes
 from fedproof.provers.ray.placement import History, Placement, place
+from fedproof.provers.ray.watch import Gone, Watch
 
 #: How many workers or nodes one proof may lose before it is given up: it may be what kills them.
 ATTEMPTS_SETTING, ATTEMPTS = "FEDPROOF_RAY_ATTEMPTS", 3
@@ -43,20 +44,6 @@ class _Cluster:
     nodes: Nodes
     name: str
     task: Ray
-
-
-class _Gone(Exception):
-    """A task will not be answered: ``node`` is gone, or without it all nodes that might take it."""
-
-    def __init__(self, node: str | None) -> None:
-        super().__init__(node)
-        self.node = node
-
-
-def _demand_life(nodes: Nodes, placement: Placement, node: str | None) -> None:
-    # Ray itself waits for a node whose connections were not closed.
-    if not (nodes.lives(node) if node else placement.possible(nodes)):
-        raise _Gone(node)
 
 
 class RayProver(Closing):
@@ -182,8 +169,10 @@ class RayProver(Closing):
         reference = cluster.task.options(**placement.options).remote(versions(), payload)
         try:
             kind, told = self._await(cluster, reference, placement, job.attempt)
-        except _Gone as e:
-            if e.node is not None:
+        except Gone as e:
+            if e.node is None:
+                _log.warning("a proof may be lost with a node that left, and begins again")
+            else:
                 self._lost(history, e.node, "the node was lost")
             return None
         except (errors.WorkerCrashedError, errors.OutOfMemoryError) as e:
@@ -202,12 +191,11 @@ class RayProver(Closing):
         return answer
 
     def _await(self, cluster: _Cluster, reference: Ray, placement: Placement, attempt: str) -> Ray:
-        """Return what a task says; raises :class:`_Gone` if its node is, or every node that may run it."""
-        ray, node = connection.library(), None
+        """Return what a task says; raises :class:`Gone` if its node is, or every node that may run it."""
+        ray, watch = connection.library(), Watch(cluster.nodes, placement, attempt)
         try:
             while not ray.wait([reference], timeout=LOOK_S)[0]:
-                node = node or cluster.nodes.where(attempt)
-                _demand_life(cluster.nodes, placement, node)
+                watch.look()
             return ray.get(reference)
         except (ray.exceptions.RayError, ConnectionError):
             raise
