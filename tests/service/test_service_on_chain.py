@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class Site:
     def newest(self) -> int:
         return self.hub.latest_round(self.model_id)
 
-    @property
+    @cached_property
     def jobs(self) -> JobStore:
         return JobStore(self.root / "build" / "jobs")
 
@@ -147,7 +148,7 @@ def test_two_aggregators_race_for_a_round(site: Site, submitted: int, tmp_path: 
             wait_for(lambda: site.rpc("txpool_status")["pending"] == "0x2")
             site.rpc("evm_mine")
             for thread in threads:
-                thread.join(60)
+                thread.join(120)
     finally:
         site.rpc("evm_setAutomine", True)
     assert {o.kind for o in outcomes.values()} == {Kind.FINALIZED, Kind.OVERTAKEN}
@@ -165,10 +166,18 @@ def test_two_aggregators_race_for_a_round(site: Site, submitted: int, tmp_path: 
     kept.save(site.subject.folder / "models" / f"round{submitted}.json")
 
 
-def test_killed_after_proving_it_proves_nothing_twice(site: Site, submitted: int) -> None:
-    """Killed with the proof made and the round not ended. The next one is asked how it is, and stopped."""
+def test_stopped_and_killed_it_proves_nothing_twice(site: Site, submitted: int) -> None:
+    """Stopped while it proves; killed with the proof made and the round not ended; then left in peace."""
     folder, port = site.subject.folder, free_port()
     command = ["aggregate", "--account", str(FIRST), "--poll", "0.1", "--json"]
+    stopped = process(site, command)
+    wait_for(lambda: bool(site.jobs.jobs([State.RUNNING])), stopped)
+    stopped.send_signal(signal.SIGTERM)
+    answer = finish(stopped, 30)
+    assert (answer.code, answer.json["stopped"], answer.json["outcomes"]) == (0, True, []), answer.err
+    (job,) = site.jobs.jobs([State.QUEUED])
+    assert job.work.circuit == "tiny-average", "given back, for the next to prove"
+
     with site.poor(FIRST):
         first = process(site, command)
         wait_for(lambda: b"InsufficientFunds" in tail(folder) or b"cannot pay" in tail(folder), first)
@@ -177,7 +186,8 @@ def test_killed_after_proving_it_proves_nothing_twice(site: Site, submitted: int
     proof = folder / "averages" / f"round{submitted}.proof.json"
     made = proof.stat().st_mtime_ns
     assert site.hub.phase(site.model_id, submitted) is Phase.FINALIZE
-    done = len(site.jobs.jobs([State.DONE], circuit="tiny-average"))
+    assert site.jobs.get(job.key).state is State.DONE, "the very job that the stopped one began"
+    done = len(site.jobs.jobs(circuit="tiny-average"))
 
     second = process(site, [*command, "--serve", str(port), "--least-free", "0"])
     wait_for(lambda: site.hub.phase(site.model_id, submitted) is Phase.FINALIZED, second)

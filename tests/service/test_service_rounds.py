@@ -56,6 +56,28 @@ def test_a_round_that_is_not_there_yet_is_waited_for(arena: Arena) -> None:
     assert len(arena.updates.asked) == fetched, "what was checked is not fetched again"
 
 
+def test_a_settled_round_is_told_once_however_long_the_next_one_takes(arena: Arena) -> None:
+    service = arena.aggregator()
+    for number in (1, 2):
+        arena.open()
+        for _ in range(3):
+            service.run(once=True)
+        assert told(service) == [(n, Kind.FINALIZED) for n in range(1, number + 1)]
+    assert [o.number for o in service.settled] == [1, 2]
+
+
+def test_settled_rounds_that_vanish_are_waited_for_again(arena: Arena) -> None:
+    service = arena.aggregator()
+    for _ in range(3):
+        arena.open()
+        service.run(once=True)
+    del arena.ledger.rounds[1:]
+    arena.ledger.current = 1
+    arena.open()
+    service.run(once=True)
+    assert told(service) == [(n, Kind.FINALIZED) for n in (1, 2, 3, 2)]
+
+
 @pytest.mark.parametrize(
     ("phase", "kind"),
     [

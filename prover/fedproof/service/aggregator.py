@@ -99,8 +99,8 @@ class AggregatorService:
     def look(self) -> None:
         """Look at the hub once, and do what can be done. Raises what keeps a round from ending."""
         latest = self.hub.latest_round(self.model_id)
-        if self._from is None or latest < self._from:
-            # At the start, or after a reorganisation that took rounds away.
+        if self._from is None or latest < self._from - 1:
+            # At the start, or after a reorganisation that took settled rounds away.
             self._from = max(latest, 1)
         self._seen = {n: s for n, s in self._seen.items() if n <= latest}
         self._alive(latest)
@@ -175,7 +175,6 @@ class AggregatorService:
         error = state.outcome.exception() if state.outcome else None
         wait = round(state.next_action.sleep, 1) if state.next_action else None
         if isinstance(error, Problem):
-            self._alive(self.progress.number)
             self._consider(error)
             self._log.info("round waits", **_facts(error.outcome), again_in_s=wait)
         else:
