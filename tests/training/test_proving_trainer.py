@@ -248,6 +248,13 @@ def test_what_is_kept_of_another_round_is_not_used(
     assert make().round(2, other, model_id=MODEL_ID).steps == []
 
 
+def test_two_processes_in_one_folder_are_noticed(make: Maker, start: ModelVector) -> None:
+    first, second = (make().round(1, start, model_id=MODEL_ID) for _ in range(2))
+    first.step(0)
+    with pytest.raises(CallerError, match="two processes train in one folder"):
+        second.step(0)
+
+
 @pytest.mark.parametrize("name", ["start.json", "step0.json"])
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 1, "batch": 0, "slots": [["x"]]}'])
 def test_damage_is_named(make: Maker, start: ModelVector, name: str, text: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folder_world import OWNER, PEOPLE, STRANGER, FolderWorld, data_of
+from folder_world import OWNER, PEOPLE, STRANGER, FolderWorld, data_of, signed_plan
 
 from fedproof.cli import run
 from fedproof.exchange import ContentStore
@@ -64,6 +64,8 @@ def test_updates_travel_through_another_store(world: FolderWorld, tmp_path: Path
     world.aggregator(folder).finish({t.address: "not asked" for t in world.trainers[1:]})
     assert not (folder.path / "store").exists()
     assert world.check(folder.path, store=store).proofs == 3
+    # A store that is named besides does not hide what the folder has itself.
+    assert world.check(world.rounds[0].path, store=store).proofs == 7
 
 
 def test_the_whole_way_by_the_command(
@@ -160,3 +162,6 @@ def test_a_commitment_is_final(world: FolderWorld, tmp_path: Path) -> None:
         second.step(1)
         with pytest.raises(CallerError, match="has committed to other steps"):
             second.commit()
+    signed_plan(folder, min_trainers=2)
+    with first.round(RoundFolder(folder.path)), pytest.raises(CallerError, match="has another plan"):
+        first.commit()

@@ -67,6 +67,11 @@ class RoundFolder:
         """The proof of the average."""
         return self.path / AVERAGE
 
+    def store_of(self, digest: str) -> ContentStore:
+        """The store to fetch content from: the folder's own where it has it, else the one that was named."""
+        own = ContentStore(self.path.resolve() / STORE)
+        return own if own.has(digest) else self.store
+
     # -- reading --------------------------------------------------------------------------------
 
     @cached_property

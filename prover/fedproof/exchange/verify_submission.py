@@ -62,7 +62,7 @@ class SubmissionChecks:
             package = submission.update
             self._demand_place(package, trainer)
             vector = receive_update(
-                self.folder.store,
+                self.folder.store_of(package.content),
                 package,
                 self.training.committer,
                 length=self.training.manifest.slot("model").length,

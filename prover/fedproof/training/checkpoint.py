@@ -94,13 +94,16 @@ class Checkpoint:
         return found
 
     def keep(self, index: int, batch: int, step: PreparedStep) -> None:
-        """Write a step, unless it lies there."""
+        """Write a step. Raises :class:`CallerError` if another one lies there: somebody else trains here."""
         path = self._step(index)
-        if path.exists():
-            return
         slots = [[str(v) for v in slot] for slot in step.slots]
-        document = {"format": 1, "batch": batch, "slots": slots}
-        write_whole(path, json.dumps(document) + "\n", mode=_PRIVATE)
+        text = json.dumps({"format": 1, "batch": batch, "slots": slots}) + "\n"
+        if path.exists() and path.read_text() != text:
+            raise CallerError(
+                f"{path} holds another step than was taken",
+                hint="two processes train in one folder: let one of them finish, and give the other its own",
+            )
+        write_whole(path, text, mode=_PRIVATE)
 
     def _step(self, index: int) -> Path:
         return self.folder / f"step{index}.json"

@@ -37,6 +37,11 @@ def commit_to_folder(work: TrainingRound, folder: RoundFolder, account: LocalAcc
                 f"{trainer} has committed to other steps in round {work.number}",
                 hint="a commitment is final: take the steps that it covers, or leave the round",
             )
+        if kept.plan != to_hex(plan.digest):
+            raise CallerError(
+                f"{folder.path} has another plan than the one {trainer} committed to",
+                hint="ask the model's owner: a plan does not change once it is signed",
+            )
         return
     message = commitment_message(work.model_id, work.number, trainer, plan.digest, work.digest)
     folder.write_commitment(
