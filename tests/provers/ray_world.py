@@ -120,6 +120,14 @@ def ray_world() -> Iterator[World]:
         if world is not None:
             world.cluster.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
-        assert not [
-            p for p in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(p.info["cmdline"] or ())
-        ]
+        assert not left_behind(folder)
+
+
+def left_behind(folder: Path) -> list[psutil.Process]:
+    """Processes of the cluster in ``folder`` that do not end by themselves within a minute."""
+    found = [
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if any(str(folder) in word for word in p.info["cmdline"] or ())
+    ]
+    return psutil.wait_procs(found, timeout=60)[1]

@@ -6,9 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 from conformance import OnChainConformance
+from ray_world import left_behind
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "chain"))
 
@@ -32,10 +32,7 @@ def prover():
     assert folder.is_dir()
     yield made
     made.close()
-    left = [
-        p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if str(folder) in str(p.info["cmdline"])
-    ]
-    assert not left
+    assert not left_behind(folder)
     assert not folder.exists()
 
 
