@@ -136,6 +136,10 @@ bench-circuits: setup ## Every model's circuit beside ezkl's own path: MODELS="m
 bench-zoo: setup ## Play one round of every model of the zoo through the hub; those already played are kept
 	$(python) -m benchmarks.zoo
 
+.PHONY: bench-provers
+bench-provers: setup ## Proofs an hour, what the pipeline adds, key loading, memory, whole rounds; resumable, FRESH=1 anew
+	$(python) -m benchmarks.provers $(if $(FRESH),--fresh) $(if $(PARTS),--part $(PARTS))
+
 .PHONY: bench-million
 bench-million: setup ## Average 1,000,000 parameters in shards, each proven; resumable; LOGROWS=20: one column, 14 GB
 	$(python) -m benchmarks.million $(if $(LOGROWS),--logrows $(LOGROWS)) $(if $(FRESH),--fresh)

@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="measure again what was measured")
     given = parser.parse_args()
     project = Project.find()
-    results = Results(project.build / "bench" / FILE, project)
+    results = Results(project.build / "bench" / FILE, project.root)
     if given.fresh:
         results.forget(given.part)
     known: dict[str, Subject] = {}
@@ -68,7 +68,11 @@ def main() -> None:
         for backend in given.backend:
             for trainers in given.trainers:
                 name = f"{backend}, {trainers} trainers"
-                with CpuProver(workers=cores()) if backend == "cpu" else open_prover(backend) as prover:
+                with (
+                    CpuProver(workers=cores())
+                    if backend == "cpu"
+                    else open_prover(backend, benchmark=True) as prover
+                ):
                     once(
                         "rounds",
                         name,

@@ -124,7 +124,11 @@ def throughput(
     subject: Subject, backend: str, workers: int, threads: int | None, each: int
 ) -> dict[str, Any]:
     """Proofs an hour with so many at once; ``threads`` is what each may use of the CPU, None for all."""
-    prover = CpuProver(workers=workers, threads=threads) if backend == "cpu" else open_prover(backend)
+    prover = (
+        CpuProver(workers=workers, threads=threads)
+        if backend == "cpu"
+        else open_prover(backend, benchmark=True)
+    )
     with prover, ThreadPoolExecutor(workers) as callers, MemorySampler() as memory:
         list(callers.map(lambda _: subject.prove(prover), range(workers)))  # workers are started
         started = time.perf_counter()

@@ -11,7 +11,8 @@ from fedproof.circuits.store import CircuitStore
 from fedproof.export import load_attribute
 from fedproof.project import Project
 from fedproof.provers import Prover
-from fedproof.rounds import Aggregator, ModelVector, Trainer, check_proof, fold_weights
+from fedproof.rounds import Aggregator, ModelVector, Trainer, check_proof
+from fedproof.rounds.aggregator import fold_weights
 from fedproof.rounds.trainer import update_commitment
 
 
