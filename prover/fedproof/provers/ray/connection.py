@@ -97,15 +97,25 @@ class Connection:
         # Short: Ray puts sockets there, whose paths have little room.
         short = Path("/tmp")
         self.folder = tempfile.mkdtemp(prefix="fp-ray-", dir=short if short.is_dir() else None)
-        ray.init(
-            "local",
-            num_cpus=cores,
-            _memory=memory,
-            object_store_memory=OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            _temp_dir=self.folder,
-            **common,
-        )
+        for last in (False, True):
+            try:
+                ray.init(
+                    "local",
+                    num_cpus=cores,
+                    _memory=memory,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    include_dashboard=False,
+                    _temp_dir=self.folder,
+                    **common,
+                )
+            except Exception as e:
+                # Ray gives its processes 30 s, which a busy machine may not have.
+                ray.shutdown()
+                if last:
+                    raise
+                _log.info("a local cluster did not start and is tried again: %s", _first_line(e))
+            else:
+                return
 
     def close(self) -> None:
         """Leave the cluster; a local one ends."""
