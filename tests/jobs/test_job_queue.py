@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 from jobs_world import WORK, run_of
 
 from fedproof.errors import CallerError, FedproofError, RetryableError, TerminalError
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.reference
 
 MEMORY = "/dev/shm"  # nothing here has to outlive the machine
 OWNERS = ("ann", "bob", "cyd")
-CONTENTS = tuple([[i, i + 1], [7]] for i in range(4))
+CONTENTS = tuple([[i, i + 1], [7]] for i in range(2))
 FAULTS = (ProverKilled("killed"), RetryableError("silent"), TerminalError("broken"), WitnessRejected("no"))
 
 
@@ -57,6 +58,7 @@ class Queue(RuleBasedStateMachine):
         job = self.store.submit(WORK, CONTENTS[index])
         assert self.asked.setdefault(job.key, index) == index, "two contents have one key"
         if job.key in self.kept:
+            self.reap()  # whoever asks for what is proven looks after the dead, too
             # running still: its owner died before it could say so, and nobody has looked since
             assert job.state is State.DONE or before[job.key].state is State.RUNNING
         elif job.key in before and before[job.key].poisoned:
@@ -66,7 +68,7 @@ class Queue(RuleBasedStateMachine):
             self.given_up.discard(job.key)
 
     @rule(target=claims, owner=st.sampled_from(OWNERS))
-    def claim(self, owner: str) -> Claim | None:
+    def claim(self, owner: str) -> Any:
         self.living.add(owner)
         claim = self.store.claim(owner, "counting", toolchain=WORK.toolchain)
         self.reap()
@@ -77,6 +79,7 @@ class Queue(RuleBasedStateMachine):
         else:
             due = [j for j in self.store.jobs((State.QUEUED,)) if j.not_before <= self.now]
             assert due == [], "what is due is given to whoever asks"
+            return multiple()
         return claim
 
     def reap(self) -> None:
@@ -84,10 +87,8 @@ class Queue(RuleBasedStateMachine):
         self.held = {k: c for k, c in self.held.items() if c.owner in self.living}
 
     @rule(claim=consumes(claims))
-    def finish(self, claim: Claim | None) -> None:
+    def finish(self, claim: Claim) -> None:
         """Also one that was taken from its owner, which was believed dead and was not."""
-        if claim is None:
-            return
         run = self.store.finish(claim, run_of([*CONTENTS[self.asked[claim.key]], [claim.number]]))
         assert run.proof == self.kept.setdefault(claim.key, run.proof), "a proof that was kept has changed"
         if self.held.get(claim.key) == claim:
@@ -97,9 +98,7 @@ class Queue(RuleBasedStateMachine):
             assert self.store.get(claim.key).state is State.DONE
 
     @rule(claim=consumes(claims), fault=st.sampled_from(FAULTS))
-    def fail(self, claim: Claim | None, fault: FedproofError) -> None:
-        if claim is None:
-            return
+    def fail(self, claim: Claim, fault: FedproofError) -> None:
         before = self.store.get(claim.key)
         job = self.store.fail(claim, fault)
         if self.held.get(claim.key) != claim:
@@ -118,22 +117,27 @@ class Queue(RuleBasedStateMachine):
             assert job.not_before > self.now
 
     @rule(claim=consumes(claims))
-    def release(self, claim: Claim | None) -> None:
-        if claim is not None:
-            self.store.release(claim)
-            if self.held.get(claim.key) == claim:
-                del self.held[claim.key]
+    def release(self, claim: Claim) -> None:
+        self.store.release(claim)
+        if self.held.get(claim.key) == claim:
+            del self.held[claim.key]
 
-    @rule(owner=st.sampled_from(OWNERS))
-    def die(self, owner: str) -> None:
-        self.living.discard(owner)
+    @rule(claim=claims)
+    def die(self, claim: Claim) -> None:
+        """Or be believed dead: what its owner had may still be finished, late."""
+        self.living.discard(claim.owner)
+
+    @rule(target=claims, claim=claims, owner=st.sampled_from(OWNERS))
+    def lose(self, claim: Claim, owner: str) -> Any:
+        """Its owner is believed dead, and another takes the job."""
+        self.living.discard(claim.owner)
+        return self.claim(owner)
 
     @rule(claim=consumes(claims))
-    def die_between_proof_and_row(self, claim: Claim | None) -> None:
-        if claim is None or self.held.get(claim.key) != claim:
-            return
+    def die_between_proof_and_row(self, claim: Claim) -> None:
+        """With the job, or long after it was taken."""
         run = self.store.results.keep(claim.key, run_of([[claim.number]]))
-        self.kept.setdefault(claim.key, run.proof)
+        assert run.proof == self.kept.setdefault(claim.key, run.proof), "a proof that was kept has changed"
         self.living.discard(claim.owner)
 
     @rule()
