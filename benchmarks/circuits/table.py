@@ -1,9 +1,10 @@
-"""Tables of the results: ``python -m benchmarks.circuits.table [build/bench/circuits.json]``."""
+"""Tables of the results: ``python -m benchmarks.circuits.table [--short] [build/bench/circuits.json]``."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from statistics import median
 
 from benchmarks.cells import line, number, rule, size, told
 from benchmarks.circuits.results import SIDES, Entry, Results, Side
@@ -36,6 +37,37 @@ def markdown(results: Results) -> str:
         if run and len(run) < len(compared):
             lines.append(line([f"geometric mean, run ({len(run)})", *_row(means(run))]))
         lines.append(line([f"geometric mean, all ({len(compared)})", *_row(means(compared))]))
+    return "\n".join([*lines, "", _foot(results), ""])
+
+
+def short(results: Results) -> str:
+    """Render one row a model, the figures that matter most, and how many times better they are."""
+    entries = list(results.entries.values())
+    compared = {r.model: r for r in ratios(entries)}
+    head = ["model (parameters)", "prove, ours", "ezkl", "key, ours", "ezkl", "memory, ours", "ezkl"]
+    lines = [line([*head, "verify gas", "prove", "key", "memory"]), rule(1, len(head) + 3)]
+    for entry in sorted(entries, key=lambda e: e["ours"]["rows"]):
+        sides = [entry.get(name, {}) for name in SIDES]
+        about = ["", "≈ " if sides[1].get("extrapolated") else ""]
+        cells = [f"{entry['model']} ({entry['parameters']:,})"]
+        cells += [
+            a + _seconds(median(s["prove_s"])) if s.get("prove_s") else "–"
+            for a, s in zip(about, sides, strict=True)
+        ]
+        for figure in ("pk_bytes", "peak_rss"):
+            cells += [
+                a + size(s.get(figure)) if s.get(figure) else "–" for a, s in zip(about, sides, strict=True)
+            ]
+        found = compared.get(entry["model"])
+        shares = [found.values.get(f) if found else None for f in ("prove", "key", "memory")]
+        lines.append(
+            line([*cells, number(sides[0].get("verify_gas")), *(f"{v:.1f}×" if v else "–" for v in shares)])
+        )
+    run = [r for r in compared.values() if not r.extrapolated]
+    if run:
+        mean = means(run)
+        shares = [f"{mean[f]:.1f}×" for f in ("prove", "key", "memory")]
+        lines.append(line([f"geometric mean of the {len(run)} run on both sides", *[""] * 7, *shares]))
     return "\n".join([*lines, "", _foot(results), ""])
 
 
@@ -107,4 +139,6 @@ def _foot(results: Results) -> str:
 
 
 if __name__ == "__main__":
-    print(markdown(Results(Path(sys.argv[1] if len(sys.argv) > 1 else "build/bench/circuits.json"))))
+    files = [a for a in sys.argv[1:] if a != "--short"]
+    render = short if "--short" in sys.argv[1:] else markdown
+    print(render(Results(Path(files[0] if files else "build/bench/circuits.json"))))

@@ -11,7 +11,7 @@ from benchmarks.circuits.extrapolate import PEAK_A_ROW, fit
 from benchmarks.circuits.our_side import joined
 from benchmarks.circuits.results import Results
 from benchmarks.circuits.summary import ratios, summary
-from benchmarks.circuits.table import markdown
+from benchmarks.circuits.table import markdown, short
 
 pytestmark = pytest.mark.reference
 
@@ -126,3 +126,19 @@ def test_the_table_marks_what_was_not_run(tmp_path: Path) -> None:
     assert "| ≈ b | " in text
     assert "geometric mean, run (1)" in text
     assert text.count("ezkl, scale") == 2
+
+
+def test_the_short_table_has_a_row_a_model_and_the_mean_of_what_was_run(tmp_path: Path) -> None:
+    results = Results(tmp_path / "circuits.json")
+    results.put("a", {"parameters": 1}, ours=side(12, 1), stock=side(15, 1, scale=9))
+    results.put("b", {"parameters": 1}, ours=side(13, 1), stock=not_run(20, 3) | {"scale": 8})
+    results.put("c", {"parameters": 1}, ours=side(14, 1))
+    rows = short(results).splitlines()[2:6]
+    assert [row.split(" | ")[0] for row in rows] == [
+        "| a (1)",
+        "| b (1)",
+        "| c (1)",
+        "| geometric mean of the 1 run on both sides",
+    ]
+    assert "≈" in rows[1]
+    assert "≈" not in rows[0]
