@@ -148,7 +148,7 @@ def test_two_aggregators_race_for_a_round(site: Site, submitted: int, tmp_path: 
             wait_for(lambda: site.rpc("txpool_status")["pending"] == "0x2")
             site.rpc("evm_mine")
             for thread in threads:
-                thread.join(120)
+                thread.join(240)
     finally:
         site.rpc("evm_setAutomine", True)
     assert {o.kind for o in outcomes.values()} == {Kind.FINALIZED, Kind.OVERTAKEN}
@@ -173,7 +173,7 @@ def test_stopped_and_killed_it_proves_nothing_twice(site: Site, submitted: int) 
     stopped = process(site, command)
     wait_for(lambda: bool(site.jobs.jobs([State.RUNNING])), stopped)
     stopped.send_signal(signal.SIGTERM)
-    answer = finish(stopped, 30)
+    answer = finish(stopped, 120)
     assert (answer.code, answer.json["stopped"], answer.json["outcomes"]) == (0, True, []), answer.err
     (job,) = site.jobs.jobs([State.QUEUED])
     assert job.work.circuit == "tiny-average", "given back, for the next to prove"
@@ -202,7 +202,7 @@ def test_stopped_and_killed_it_proves_nothing_twice(site: Site, submitted: int) 
     assert 'fedproof_prove_seconds_count{backend="cpu",circuit="tiny-average"}' in text
     assert f"fedproof_latest_round {submitted}.0" in text
     second.send_signal(signal.SIGTERM)
-    answer = finish(second, 30)
+    answer = finish(second, 120)
     assert answer.code == 0, answer.err
     assert answer.json["stopped"]
     assert [(o["round"], o["kind"]) for o in answer.json["outcomes"]] == [(submitted, "finalized")]
@@ -276,7 +276,7 @@ def ask(port: int, path: str) -> str:
 
 
 def wait_for(
-    condition: Callable[[], bool], of: subprocess.Popen[str] | None = None, seconds: float = 90
+    condition: Callable[[], bool], of: subprocess.Popen[str] | None = None, seconds: float = 240
 ) -> None:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends and (of is None or of.poll() is None):
