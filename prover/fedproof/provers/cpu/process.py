@@ -29,8 +29,8 @@ _END_S = 2.0
 
 def environment(threads: int | None = None) -> dict[str, str]:
     """Return the environment of a worker; ``threads`` is what one proof may use, None for all cores."""
-    # Keys are of our own store, which compares hashes: ezkl need not check that each element is one. The files
-    # are the same, and a large key loads faster (docs/provers.md).
+    # Keys are of our own store, which compares hashes: ezkl need not check that each element is one. The
+    # files are the same, and a large key loads faster (docs/provers.md).
     chosen = {"EZKL_KEY_FORMAT": "raw-bytes-unchecked"} | os.environ | {"PYTHONUNBUFFERED": "1"}
     return chosen | ({"RAYON_NUM_THREADS": str(threads)} if threads else {})
 
