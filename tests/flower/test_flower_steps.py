@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from flower_stage import Stage, record
-from flower_world import batches
+from flower_world import Believing, batches
 
+from fedproof.provers.base import ProverKilled
 from fedproof.rounds.dataset import Batch
 
 pytestmark = pytest.mark.reference
@@ -106,3 +107,25 @@ def test_a_reply_without_proofs_or_update(stage: Stage, name: str, reason: str) 
     reply = stage.honest()
     del reply.content[name]
     stage.demand_refused(reply, reason)
+
+
+class Dying(Believing):
+    """Dies over the first ``deaths`` proofs."""
+
+    deaths = 0
+
+    def verify(self, folder, srs, proof, instances) -> bool:
+        if self.deaths:
+            self.deaths -= 1
+            raise ProverKilled("signal 11")
+        return True
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_proofs_over_which_the_verifier_dies(stage: Stage, deaths: int) -> None:
+    dying = Dying(stage.world.training)
+    dying.deaths, stage.gate.prover = deaths, dying
+    if deaths == 1:
+        stage.demand_accepted(stage.honest())
+    else:
+        stage.demand_refused(stage.honest(), "cannot be verified: signal 11")

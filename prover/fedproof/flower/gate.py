@@ -20,8 +20,11 @@ from fedproof.flower.answers import read_answer
 from fedproof.flower.enrolment import Enrolments
 from fedproof.lowering.ir import IntArray
 from fedproof.provers import Prover
+from fedproof.provers.base import ProverKilled
 
 _REASON_LENGTH = 500
+#: A verifier that died by accident once is asked again.
+_ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,21 @@ class Gate(FolderAggregator):
         read_answer(self.training, reply.content, plan, registration).keep(self.folder)
         own = self._checks.alone()
         checked = own.check(trainer)
-        own.proofs.finish(self.prover)
+        self._verify(own.proofs, trainer)
         self._demand_range(checked.vector, trainer)
         self._checks.remember(own)
         return checked
+
+    def _verify(self, proofs: DeferredVerifier, trainer: str) -> None:
+        """Verify what was noted. Bytes over which a verifier dies are no proof: they must not end the run."""
+        for _ in range(_ATTEMPTS):
+            try:
+                proofs.finish(self.prover)
+            except ProverKilled as e:
+                death = e
+            else:
+                return
+        raise InvalidProof(f"the proofs of {trainer} cannot be verified: {death}") from death
 
     def _demand_range(self, update: IntArray, trainer: str) -> None:
         # Only an average with narrower limbs than its default has less room than what can be proven; one
