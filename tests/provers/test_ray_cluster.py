@@ -161,8 +161,21 @@ class TestSeveralNodes:
             pytest.raises(KeyboardInterrupt),
         ):
             prover.prove(circuit.folder, circuit.srs.path, slots)
-        psutil.wait_procs([psutil.Process(p) for p in began if psutil.pid_exists(p)], timeout=10)
-        assert not psutil.pid_exists(began[0])
+        wait_for(lambda: not psutil.pid_exists(began[0]))
+
+    def test_closing_ends_what_runs(self, world, circuit, slots):
+        pids: list[int] = []
+        with world.prover(shared=False) as other, world.held(), ThreadPoolExecutor(2) as threads:
+            with on_begin(other, lambda _, pid: pids.append(pid)):
+                calls = [
+                    threads.submit(other.prove, circuit.folder, circuit.srs.path, slots) for _ in range(2)
+                ]
+                wait_for(lambda: pids)
+            other.close()
+            for call in calls:
+                with pytest.raises(ProverKilled, match="closed while it proved"):
+                    call.result()
+            wait_for(lambda: not psutil.pid_exists(pids[0]))
 
     def test_a_killed_node_loses_nothing(self, prover, world, circuit, slots, caplog):
         """The last of the class: it ends the first node."""
@@ -209,6 +222,13 @@ def many(prover, circuit, slots, count):
         return list(
             threads.map(lambda _: prover.prove(circuit.folder, circuit.srs.path, slots), range(count))
         )
+
+
+def wait_for(what, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @contextlib.contextmanager

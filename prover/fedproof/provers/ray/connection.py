@@ -97,7 +97,7 @@ class Connection:
         # Short: Ray puts sockets there, whose paths have little room.
         short = Path("/tmp")
         self.folder = tempfile.mkdtemp(prefix="fp-ray-", dir=short if short.is_dir() else None)
-        for last in (False, True):
+        for last in (False, False, True):
             try:
                 ray.init(
                     "local",

@@ -27,7 +27,7 @@ from fedproof.provers.ray.transfer import send
 #: How often the list of nodes is read again, at most; how long a node may take to answer for itself.
 FRESH_S, ANSWER_S = 1.0, 60.0
 #: How often a call that waits looks whether what it waits for is still there.
-LOOK_S = 2.0
+LOOK_S = 1.0
 #: How long the stores may take to say what began on them.
 ASK_S = 3.0
 

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from fedproof.provers.ray.watch import Gone, Watch
 ATTEMPTS_SETTING, ATTEMPTS = "FEDPROOF_RAY_ATTEMPTS", 3
 #: Tasks given to Ray at once, by what the cluster runs at once: the next is there when one ends.
 AHEAD = 2
+#: How long closing waits for the calls that it ends.
+CLOSING_S = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +46,12 @@ class _Cluster:
     nodes: Nodes
     name: str
     task: Ray
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    def demand_open(self) -> None:
+        """Raise :class:`ProverKilled` in calls that run while the prover is closed."""
+        if self.closed.is_set():
+            raise ProverKilled("the prover was closed while it proved")
 
 
 class RayProver(Closing):
@@ -88,10 +96,15 @@ class RayProver(Closing):
         self._cluster()
 
     def close(self) -> None:
-        """Leave the cluster; a local one ends. See :class:`fedproof.provers.base.Prover`."""
+        """Leave the cluster; a local one ends. Calls that run end with :class:`ProverKilled`."""
         with self._lock:
             state, self._state = self._state, None
         if state is not None:
+            state.closed.set()
+            with self._room:
+                # They take their tasks back, for which the connection is needed.
+                self._room.notify_all()
+                self._room.wait_for(lambda: self._running == 0, CLOSING_S)
             try:
                 state.nodes.close()
             finally:
@@ -153,16 +166,18 @@ class RayProver(Closing):
         with self._room:
             while self._running >= AHEAD * cluster.nodes.capacity(cores_setting() or 1):
                 self._room.wait(LOOK_S)
+                cluster.demand_open()
             self._running += 1
         try:
             yield
         finally:
             with self._room:
                 self._running -= 1
-                self._room.notify()
+                self._room.notify_all()
 
     def _attempt(self, cluster: _Cluster, job: Job, history: History) -> Answer | None:
         """Give a job to Ray once; None where all there is to tell is in ``history``."""
+        cluster.demand_open()
         errors = connection.library().exceptions
         placement = place(cluster.nodes, Path(job.kit.folder), self.backend, history)
         payload = pickle.dumps(job, protocol=pickle.HIGHEST_PROTOCOL)
@@ -195,6 +210,7 @@ class RayProver(Closing):
         ray, watch = connection.library(), Watch(cluster.nodes, placement, attempt)
         try:
             while not ray.wait([reference], timeout=LOOK_S)[0]:
+                cluster.demand_open()
                 watch.look()
             return ray.get(reference)
         except (ray.exceptions.RayError, ConnectionError):
