@@ -44,7 +44,7 @@ def whole_round(project: Project, name: str, trainers: int, prover: Prover, at_o
         clock = stage("verify", clock)
         aggregator = Aggregator(average, prover)
         updates = [
-            aggregator.receive(trainer.update(), update_commitment([prepared]))
+            aggregator.receive(trainer.update, update_commitment([prepared]))
             for trainer, prepared in zip(people, steps, strict=True)
         ]
         weights = fold_weights([batch] * trainers, aggregator.bits)
