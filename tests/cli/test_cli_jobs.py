@@ -140,6 +140,23 @@ def test_the_queue_is_worked_on(store: JobStore, backend: CountingProver, fedpro
 
 
 @pytest.mark.reference
+def test_log_lines_say_which_job_and_which_attempt(
+    store: JobStore, backend: CountingProver, fedproof: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDPROOF_LOG", "json")
+    monkeypatch.setattr("fedproof.jobs.states.BACKOFF_S", 0.01)
+    [key] = queued(store, 1)
+    backend.faults = [ProverKilled("killed by SIGKILL")]
+    answer = fedproof("jobs", "run", "--json")
+    lines = [json.loads(line) for line in answer.err.splitlines() if line.startswith("{")]
+    told = [(n["event"], n["attempt"]) for n in lines if n.get("job") == key[:12]]
+    assert told == [("job started", 1), ("job attempt failed", 1), ("job started", 2), ("job done", 2)]
+    assert {(n["circuit"], n["backend"]) for n in lines if "job" in n} == {("tiny", "counting")}
+    assert next(n for n in lines if n["event"] == "job done")["prove_s"] == 0.5
+    assert answer.json["proven"] == [key]
+
+
+@pytest.mark.reference
 def test_a_damaged_queue(project: Path, fedproof: Command) -> None:
     (project / "build" / "jobs").mkdir(parents=True)
     (project / "build" / "jobs" / "jobs.sqlite").write_bytes(b"garbage" * 1000)
