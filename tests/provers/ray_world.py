@@ -57,7 +57,7 @@ class World:
         self.first = self.add("first", *FIRST)
         self.second = self.add("second", *SECOND)
         self.stale = self.add("stale", 1, 900 * MIB, PYTHONPATH=str(stale))
-        self.cluster.wait_for_nodes()
+        self.cluster.wait_for_nodes(timeout=120)
 
     def add(self, name: str, cores: int, memory: int, **environment: str):
         return self.cluster.add_node(
@@ -114,7 +114,7 @@ def ray_world() -> Iterator[World]:
     folder = Path(tempfile.mkdtemp(prefix="fpt-", dir="/tmp"))
     world = None
     try:
-        world = World(folder)
+        world = _start(folder)
         yield world
     finally:
         if world is not None:
@@ -123,11 +123,26 @@ def ray_world() -> Iterator[World]:
         assert not left_behind(folder)
 
 
+def _start(folder: Path, attempts: int = 3) -> World:
+    """Start the cluster; Ray gives each of its processes 30 s, which a busy machine may not have."""
+    for number in range(1, attempts + 1):
+        try:
+            return World(folder / str(number))
+        except Exception:
+            for process in of_cluster(folder):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            if number == attempts:
+                raise
+    raise AssertionError
+
+
+def of_cluster(folder: Path) -> list[psutil.Process]:
+    """Processes of the cluster in ``folder``, which nothing else names."""
+    everything = psutil.process_iter(["cmdline"])
+    return [p for p in everything if any(str(folder) in word for word in p.info["cmdline"] or ())]
+
+
 def left_behind(folder: Path) -> list[psutil.Process]:
     """Processes of the cluster in ``folder`` that do not end by themselves within a minute."""
-    found = [
-        p
-        for p in psutil.process_iter(["cmdline"])
-        if any(str(folder) in word for word in p.info["cmdline"] or ())
-    ]
-    return psutil.wait_procs(found, timeout=60)[1]
+    return psutil.wait_procs(of_cluster(folder), timeout=60)[1]

@@ -14,6 +14,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from fedproof.errors import CallerError, RetryableError
 from fedproof.provers.ray.node import NAMESPACE
 
@@ -111,6 +113,7 @@ class Connection:
             except Exception as e:
                 # Ray gives its processes 30 s, which a busy machine may not have.
                 ray.shutdown()
+                _end_processes(self.folder)
                 if last:
                     raise
                 _log.info("a local cluster did not start and is tried again: %s", _first_line(e))
@@ -181,6 +184,14 @@ def release(connection: Connection) -> None:
         if connection.users == 0:
             connection.close()
             _open = None
+
+
+def _end_processes(folder: str) -> None:
+    """End what a failed start left running: processes that name its folder, which nothing else does."""
+    for process in psutil.process_iter(["cmdline"]):
+        if any(folder in word for word in process.info["cmdline"] or ()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def _first_line(error: BaseException) -> str:
