@@ -71,6 +71,11 @@ def _ledger() -> str | None:
     return str(shared_folder())
 
 
+def _cache() -> str | None:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return str((Path(base) if base else Path.home() / ".cache") / "fedproof")
+
+
 def _always(value: str) -> Callable[[], str | None]:
     return lambda: value
 
@@ -84,6 +89,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("FEDPROOF_MEMORY", "memory of all proofs on this machine together, as 8GiB", _budget),
     Setting("FEDPROOF_LEDGER", "folder in which processes that prove agree on memory", _ledger),
     Setting("FEDPROOF_GPU_PYTHON", "the Python of an environment with an ezkl build for GPUs"),
+    Setting("FEDPROOF_RAY_CORES", "cores of a proof on a Ray cluster; by the circuit's rows unless given"),
+    Setting("FEDPROOF_RAY_ATTEMPTS", "how often a lost proof is tried on a Ray cluster", _always("3")),
+    Setting("FEDPROOF_RAY_BACKEND", "what the nodes of a Ray cluster prove with: cpu or gpu", _always("cpu")),
+    Setting("FEDPROOF_CACHE", "folder of what a Ray node was sent", _cache),
+    Setting("FEDPROOF_CACHE_GIB", "how much of it is kept, in GiB", _always("50")),
     Setting("FEDPROOF_CONTRACTS", "the checkout's verifier_contracts, when run from elsewhere"),
     Setting("FEDPROOF_DEVNET_L2_PORT", "port of the devnet's L2", _always("18545")),
     Setting("FEDPROOF_DEVNET_L1_PORT", "port of the devnet's L1", _always("18546")),
