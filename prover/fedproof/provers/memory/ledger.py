@@ -57,7 +57,7 @@ class Ledger:
             if not urgent:
                 raise BeyondBudget(
                     f"the proof needs {gibibytes(size)}, all proofs may have {gibibytes(self.budget)}",
-                    hint="give it more (--memory, FEDPROOF_MEMORY), or compile the circuit in segments",
+                    hint="give it more (FEDPROOF_MEMORY), or compile the circuit in segments",
                 )
             size = self.budget
         started = time.monotonic()
