@@ -21,7 +21,7 @@ from fedproof.lowering.ir import IntArray
 
 FORGER = Path(__file__).with_name("forger.py")
 #: ezkl 23.0.5 sometimes never returns from proving an unsatisfied lookup.
-PATIENCE = 60
+PATIENCE = 30
 
 
 def fraction(numerator: int, denominator: int) -> int:

@@ -118,7 +118,7 @@ def test_a_forged_step_on_digits(name, digits_linear, whole_digits_linear, weake
     changed = forge(program, values)
     honest = slots_of(program, values)
     assert whole_digits_linear.attempt(honest).valid
-    # ezkl 23.0.5 does not return (in a minute, at least) from proving what is no row of this table.
+    # ezkl 23.0.5 does not return (in half a minute, at least) from proving what is no row of this table.
     outcome = whole_digits_linear.attempt(honest, slots_of(program, values, changed))
     assert not outcome.valid
     if name in ("another step", "error one too small"):

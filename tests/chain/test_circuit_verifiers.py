@@ -33,6 +33,7 @@ def a_circuit(folder, plain: str, *, late: int = 0, challenge_points: int = 0) -
         slots=slots,
         challenge_points=challenge_points,
         segments=(),
+        shards=None,
         instances=(17,),
         costs=SimpleNamespace(proof_bytes=2048),
         development=True,

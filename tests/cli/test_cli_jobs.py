@@ -199,18 +199,21 @@ def test_a_terminal_shows_bars(store: JobStore) -> None:
 
 @pytest.mark.prove
 def test_a_killed_command_goes_on_with_the_values_it_had(
-    compiled: Path, tmp_path: Path, fedproof: Command
+    compiled: Path, tmp_path: Path, fedproof: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A queue of its own: tests of what else kills a command leave jobs in the shared project's.
+    jobs = {"FEDPROOF_JOBS": str(tmp_path / "jobs")}
+    monkeypatch.setenv("FEDPROOF_JOBS", jobs["FEDPROOF_JOBS"])
     given = write_json(tmp_path / "in.json", STEP | {"model": [0.75] * 8})
     arguments = ["prove", "tiny", "-i", str(given), "-o", str(tmp_path / "p.json"), "--step"]
-    process = start(compiled, [*arguments, str(tmp_path / "s.json")])
+    process = start(compiled, [*arguments, str(tmp_path / "s.json")], env=jobs)
     worker_of(process)
     process.kill()
     assert finish(process).code == -signal.SIGKILL
-    [asked] = (compiled / "build" / "jobs" / "asked").iterdir()
+    [asked] = (tmp_path / "jobs" / "asked").iterdir()
     assert stat.S_IMODE(asked.stat().st_mode) == 0o600
     [job] = fedproof("jobs", "list", "--state", "queued", "--json").json["jobs"]
-    engine = start(compiled, ["jobs", "run"])
+    engine = start(compiled, ["jobs", "run"], env=jobs)
     worker_of(engine)
     engine.send_signal(signal.SIGTERM)
     assert finish(engine).code == 143

@@ -30,7 +30,7 @@ CHEAT = "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65"
 def command() -> list[str]:
     """What the README tells to run."""
     text = (EXAMPLE / "README.md").read_text(encoding="utf-8")
-    (line,) = re.findall(r"^    (flwr run .*)$", text, re.M)
+    line, _hub = re.findall(r"^    (flwr run .*)$", text, re.M)
     return shlex.split(line)
 
 

@@ -252,7 +252,8 @@ def test_workers_ended_by_closing_do_not_count_against_the_job(circuit, store):
     with DurableProver(Ended(), store) as prover:
         handle = prover.submit(*circuit, SLOTS)
         until(lambda: handle.job.state is State.RUNNING)
-    assert [a.outcome for a in store.attempts(handle.key)] == [Outcome.RELEASED]
+    # A second thread may have had the job for a moment before it saw the end.
+    assert {a.outcome for a in store.attempts(handle.key)} == {Outcome.RELEASED}
     assert handle.job.state is State.QUEUED
 
 

@@ -141,7 +141,7 @@ class TestSeveralNodes:
 
         with world.held(), on_begin(prover, kill), pytest.raises(ProverKilled) as e:
             prover.prove(circuit.folder, circuit.srs.path, slots)
-        assert "lost 3 times; node " in str(e.value)
+        assert "lost 3 times; " in str(e.value)
         assert str(e.value).count("Ray's worker was killed") == 3
         assert isinstance(e.value, RetryableError)
         assert len(killed) == 3

@@ -88,6 +88,7 @@ class NotingProver:
     asked: list[list[list[int]]] = field(default_factory=list)
     valid: bool = True
     name: str = "noting"
+    parallel: int = 1
 
     def prove(self, folder: Path, srs: Path, slots: Sequence[Sequence[int]]) -> ProofRun:
         self.asked.append([list(s) for s in slots])

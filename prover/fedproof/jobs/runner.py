@@ -33,7 +33,9 @@ class Runner:
         self._lock = threading.Lock()
 
     def claim(self, key: str | None = None) -> Claim | None:
-        """Take the job of ``key``, or the oldest of the prover's toolchain; None if there is none."""
+        """Take the job of ``key``, or the oldest of the prover's toolchain; None if there is none, or closed."""
+        if self._stopped.is_set():
+            return None
         self._end_unended()
         claim = self.store.claim(self.owner, self.inner.name, toolchain=self.inner.toolchain, key=key)
         if claim is not None:
