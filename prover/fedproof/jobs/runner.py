@@ -33,7 +33,7 @@ class Runner:
         self._lock = threading.Lock()
 
     def claim(self, key: str | None = None) -> Claim | None:
-        """Take the job of ``key``, or the oldest of the prover's toolchain; None if there is none, or closed."""
+        """Take the job of ``key``, or the oldest of the toolchain; None if there is none, or when closed."""
         if self._stopped.is_set():
             return None
         self._end_unended()

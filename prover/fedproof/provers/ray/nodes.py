@@ -181,13 +181,15 @@ class Nodes:
         except errors.RayError as e:
             raise RetryableError(f"node {node.ident[:8]} was lost while it received a file") from e
 
-    def where(self, attempt: str) -> str | None:
+    def where(self, attempt: str, *, ended: bool = False) -> str | None:
         """Return the node on which an attempt began, None if it has not, or no node says so.
 
-        What nodes said is kept: it is of use when they are gone.
+        What nodes said is kept: it is of use when they are gone. Of one that ``ended`` they are asked even
+        if they were a moment ago: it may have begun since, and will not be asked for again.
         """
         with self._asking:
-            if attempt not in self._began and time.monotonic() - self._asked_at >= FRESH_S:
+            stale = time.monotonic() - self._asked_at >= FRESH_S
+            if attempt not in self._began and (stale or ended):
                 self._ask()
                 self._asked_at = time.monotonic()
             return self._began.get(attempt)

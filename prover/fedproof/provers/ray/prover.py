@@ -192,7 +192,7 @@ class RayProver(Closing):
             return None
         except (errors.WorkerCrashedError, errors.OutOfMemoryError) as e:
             cause = "had no memory left" if isinstance(e, errors.OutOfMemoryError) else "was killed"
-            self._lost(history, cluster.nodes.where(job.attempt), f"Ray's worker {cause}")
+            self._lost(history, cluster.nodes.where(job.attempt, ended=True), f"Ray's worker {cause}")
             return None
         except errors.RayTaskError as e:
             raise TerminalError(f"the task failed on its node: {type(e.cause).__name__}: {e.cause}") from e
