@@ -119,6 +119,8 @@ def main() -> None:
         except subprocess.CalledProcessError as e:
             failed.append(f"{name}: exit code {e.returncode}")
             continue
+        if not kept[name]["hashes_equal"]:
+            failed.append(f"{name}: the hashes differ")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps([kept[n] for n in sorted(kept)], indent=1) + "\n")
     console.print(table([kept[n] for n in sorted(kept)]))

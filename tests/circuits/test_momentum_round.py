@@ -82,7 +82,7 @@ def test_a_round_with_momentum(tmp_path: Path):
             driver.run()
         (submitted,) = hub.submissions(model_id, 1)
         assert submitted.trainer == accounts[0].address
-        # What the hub took is the update of torch's own arithmetic: two steps with their velocity.
+        # The hub took the update of the steps as taken, the second with the velocity of the first.
         honest = sessions[0].train(1, genesis, 2)
         assert submitted.update == training.committer.pure(honest.update)
         assert np.any(np.array(honest.steps[1].slot("state")))

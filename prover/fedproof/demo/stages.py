@@ -56,6 +56,18 @@ class Data:
     test: tuple[Array, Array]
 
 
+#: Lies in every folder that a demo wrote, and so may be emptied by the next.
+MARKER = ".fedproof-demo"
+
+
+def demand_own(folder: Path) -> None:
+    """Raise :class:`CallerError` for a folder that holds anything but a demo: it would be emptied."""
+    if folder.exists() and not (
+        folder.is_dir() and ((folder / MARKER).is_file() or not any(folder.iterdir()))
+    ):
+        raise CallerError(f"{folder} is not empty and holds no demo", hint="name an empty or a new folder")
+
+
 class Demo:
     """One run. Everything it writes lies under ``options.output``, or ``build/demo``."""
 
@@ -115,18 +127,13 @@ class Demo:
     def start_chains(self) -> tuple[Devnet, ChainPair]:
         """Start two fresh chains of this run's own."""
         folder = self.folder / "devnet"
-        if (
-            self.options.output
-            and self.folder.exists()
-            and not folder.is_dir()
-            and any(self.folder.iterdir())
-        ):
-            raise CallerError(
-                f"{self.folder} is not empty and holds no demo", hint="name an empty or a new folder"
-            )
+        if self.options.output:
+            demand_own(self.folder)
         if folder.is_dir():
             Devnet(folder, l2_port=_free_port(), l1_port=_free_port()).down()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        (self.folder / MARKER).touch()
         with self.ledger.time("devnet"):
             devnet = Devnet(folder, l2_port=_free_port(), l1_port=_free_port())
             devnet.up()

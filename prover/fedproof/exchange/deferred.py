@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedproof.errors import TerminalError
 from fedproof.exchange.faults import RoundFault
 from fedproof.provers import ProofRun, Prover
 from fedproof.provers.base import Closing
@@ -43,8 +44,9 @@ class DeferredVerifier(Closing):
         yield self
 
     def prove(self, folder: Path, srs: Path, slots: Sequence[Sequence[int]]) -> ProofRun:
-        """Not for proving."""
-        raise NotImplementedError
+        """Not for proving: raises :class:`TerminalError`."""
+        del folder, srs, slots
+        raise TerminalError("a deferred verifier proves nothing")
 
     def verify(self, folder: Path, srs: Path, proof: bytes, instances: Sequence[int]) -> bool:
         """Note a proof."""
