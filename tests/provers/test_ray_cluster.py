@@ -209,7 +209,8 @@ class TestClient:
         with RayProver(f"127.0.0.1:{CLIENT_PORT}", shared=False) as prover:
             run = prover.prove(circuit.folder, circuit.srs.path, slots)
             assert prover.verify(circuit.folder, circuit.srs.path, run.proof, run.instances)
-            assert prover.parallel == SECOND[0]
+            # The first node may have been killed by a test before this one.
+            assert prover.parallel in (SECOND[0], FIRST[0] + SECOND[0])
 
 
 def node_of(run) -> str:

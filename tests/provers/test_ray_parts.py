@@ -237,3 +237,49 @@ def test_the_longest_unused_circuits_make_room(kit, tmp_path, monkeypatch):
 def test_errors_cross_as_themselves(error):
     crossed = pickle.loads(pickle.dumps(error))
     assert (type(crossed), str(crossed), crossed.hint) == (type(error), str(error), error.hint)
+
+
+class Unsteady:
+    """Stands for Ray where the first ``failures`` attempts to connect fail."""
+
+    def __init__(self, failures: int, error: Exception) -> None:
+        self.failures, self.error, self.attempts, self.ended = failures, error, 0, 0
+
+    def is_initialized(self) -> bool:
+        return False
+
+    def init(self, *_: object, **__: object) -> None:
+        self.attempts += 1
+        if self.attempts <= self.failures:
+            raise self.error
+
+    def shutdown(self) -> None:
+        self.ended += 1
+
+
+class TestConnecting:
+    @pytest.mark.parametrize("address", ["ray://127.0.0.1:23", ""])
+    def test_a_client_that_was_refused_tries_again(self, monkeypatch, address):
+        ray = Unsteady(2, ConnectionAbortedError("Starting Ray client server failed."))
+        monkeypatch.setattr(connection, "library", lambda: ray)
+        made = connection.Connection(address, 2**30, 1, explicit=bool(address))
+        assert (ray.attempts, ray.ended) == (3, 2)
+        made.close()
+
+    @pytest.mark.parametrize(
+        ("error", "attempts"),
+        [
+            pytest.param(ConnectionAbortedError("Starting it failed.\nMore."), 3, id="refused"),
+            # Ray has waited for it long enough.
+            pytest.param(ConnectionError("ray client connection timeout"), 1, id="nobody"),
+        ],
+    )
+    def test_a_cluster_that_does_not_let_in_is_named(self, monkeypatch, error, attempts):
+        ray = Unsteady(9, error)
+        monkeypatch.setattr(connection, "library", lambda: ray)
+        with pytest.raises(
+            RetryableError, match=r"cannot reach Ray at ray://127\.0\.0\.1:23: [Sr]"
+        ) as caught:
+            connection.Connection("ray://127.0.0.1:23", 2**30, 1, explicit=True)
+        assert ray.attempts == attempts
+        assert "More" not in str(caught.value)

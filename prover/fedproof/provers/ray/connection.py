@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -94,29 +95,42 @@ class Connection:
     def _connect(self, ray: Ray, memory: int, cores: int) -> None:
         common = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.ERROR}
         if self.address:
-            ray.init(self.address, **common)
+            self._tried(ConnectionAbortedError, lambda: ray.init(self.address, **common))
             return
         # Short: Ray puts sockets there, whose paths have little room.
         short = Path("/tmp")
         self.folder = tempfile.mkdtemp(prefix="fp-ray-", dir=short if short.is_dir() else None)
+        self._tried(
+            Exception,
+            lambda: ray.init(
+                "local",
+                num_cpus=cores,
+                _memory=memory,
+                object_store_memory=OBJECT_STORE_BYTES,
+                include_dashboard=False,
+                _temp_dir=self.folder,
+                **common,
+            ),
+        )
+
+    def _tried(self, failure: type[Exception], connect: Callable[[], object]) -> None:
+        """Connect, again after a ``failure`` that the next attempt need not meet.
+
+        Ray gives the processes of a local cluster 30 s, which a busy machine may not have. The client server
+        of a cluster forks a process for each client out of one with running threads, and now and then that
+        process is dead at birth: then the cluster has answered, and refused (``ConnectionAbortedError``).
+        """
+        ray = library()
         for last in (False, False, True):
             try:
-                ray.init(
-                    "local",
-                    num_cpus=cores,
-                    _memory=memory,
-                    object_store_memory=OBJECT_STORE_BYTES,
-                    include_dashboard=False,
-                    _temp_dir=self.folder,
-                    **common,
-                )
-            except Exception as e:
-                # Ray gives its processes 30 s, which a busy machine may not have.
+                connect()
+            except failure as e:
                 ray.shutdown()
-                _end_processes(self.folder)
+                if self.folder is not None:
+                    _end_processes(self.folder)
                 if last:
                     raise
-                _log.info("a local cluster did not start and is tried again: %s", _first_line(e))
+                _log.info("Ray did not start and is tried again: %s", _first_line(e))
             else:
                 return
 
