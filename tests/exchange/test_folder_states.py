@@ -15,11 +15,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "rounds"))
 
-import tiny_circuits
-from tiny_circuits import NotingProver, sample_data, tiny_srs
+from tiny_circuits import PARAMETERS, NotingProver, momentum_circuits, sample_data, tiny_srs
 
 from fedproof.chain.accounts import devnet_account
-from fedproof.circuits import load_spec
 from fedproof.circuits.layout import VK
 from fedproof.circuits.store import Circuit
 from fedproof.exchange.aggregate import FolderAggregator
@@ -28,14 +26,12 @@ from fedproof.exchange.faults import RoundFault
 from fedproof.exchange.opening import open_round
 from fedproof.exchange.verify import verify_round
 from fedproof.rounds import ModelVector
-from fedproof.srs import Srs
 from fedproof.training import ProvingTrainer
 
 pytestmark = pytest.mark.reference
 
-__all__ = ["tiny_srs"]
+__all__ = ["momentum_circuits", "tiny_srs"]
 
-MOMENTUM = tiny_circuits.TRAINING + "\n[optimiser]\nmomentum = 0.5\n"
 OWNER, TRAINER = devnet_account(0), devnet_account(1)
 
 
@@ -49,23 +45,10 @@ class Accepting(NotingProver):
 
 
 @pytest.fixture(scope="module")
-def stateful(tmp_path_factory: pytest.TempPathFactory, tiny_srs: Srs) -> tuple[Circuit, Circuit]:
-    root = tmp_path_factory.mktemp("momentum")
-    files = {
-        "models/tiny.py": tiny_circuits.MODEL,
-        "circuits/tiny.toml": MOMENTUM,
-        "circuits/tiny-average.toml": tiny_circuits.AVERAGE,
-    }
-    for name, text in files.items():
-        (root / name).parent.mkdir(exist_ok=True)
-        (root / name).write_text(text)
-    made = [
-        tiny_circuits._circuit(name, root, tiny_srs, load_spec(name, root / "circuits"))  # type: ignore[arg-type]
-        for name in ("tiny", "tiny-average")
-    ]
-    for circuit in made:
+def stateful(momentum_circuits: tuple[Circuit, Circuit]) -> tuple[Circuit, Circuit]:
+    for circuit in momentum_circuits:
         vars(circuit)["manifest"] = circuit.manifest.model_copy(update={"artefacts": {VK: "0" * 64}})
-    return made[0], made[1]
+    return momentum_circuits
 
 
 def test_a_state_starts_from_zeros_and_is_handed_on(
@@ -73,7 +56,7 @@ def test_a_state_starts_from_zeros_and_is_handed_on(
 ) -> None:
     training, average = stateful
     assert training.manifest.has("state")
-    genesis = ModelVector.from_floats(training, np.linspace(-0.4, 0.4, tiny_circuits.PARAMETERS))
+    genesis = ModelVector.from_floats(training, np.linspace(-0.4, 0.4, PARAMETERS))
     model = OfflineModel.of(training, average, genesis, OWNER.address, max_steps=2)
     trainer = ProvingTrainer(
         training, key=TRAINER, data=sample_data(8), folder=tmp_path / "t", prover=Accepting(training)

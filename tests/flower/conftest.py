@@ -13,13 +13,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "rounds"))
 
 from flower_stage import Stage
 from flower_world import Believing, World, with_key
-from tiny_circuits import average, circuits, tiny_srs, training
+from tiny_circuits import average, circuits, momentum_circuits, tiny_srs, training
 from tiny_project import tiny_project
 
 from fedproof.circuits.store import Circuit, CircuitStore
 from fedproof.provers import CpuProver
 
-__all__ = ["average", "circuits", "tiny_srs", "training"]
+__all__ = ["average", "circuits", "momentum_circuits", "tiny_srs", "training"]
 
 
 @pytest.fixture(scope="session")

@@ -62,6 +62,8 @@ logrows = 9
 columns = 2
 """
 
+MOMENTUM = TRAINING + "\n[optimiser]\nmomentum = 0.5\n"
+
 AVERAGE = """
 kind = "average"
 of = "tiny"
@@ -140,19 +142,28 @@ def tiny_srs(tmp_path_factory: pytest.TempPathFactory) -> Srs:
     return SrsStore(tmp_path_factory.mktemp("tiny-srs")).ensure_development(9)
 
 
-@pytest.fixture(scope="session")
-def circuits(tmp_path_factory: pytest.TempPathFactory, tiny_srs: Srs) -> tuple[Circuit, Circuit]:
-    root = tmp_path_factory.mktemp("tiny-project")
+def project_circuits(root: Path, srs: Srs, training: str = TRAINING) -> tuple[Circuit, Circuit]:
+    """Declare the model, a ``training`` circuit of it and its average in ``root``; return the two."""
     for name, text in (
-        ("models/tiny.py", MODEL), ("circuits/tiny.toml", TRAINING), ("circuits/tiny-average.toml", AVERAGE)
+        ("models/tiny.py", MODEL), ("circuits/tiny.toml", training), ("circuits/tiny-average.toml", AVERAGE)
     ):  # fmt: skip
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text)
-    training, average = (
-        _circuit(name, root, tiny_srs, load_spec(name, root / "circuits"))
-        for name in ("tiny", "tiny-average")
+    step, mean = (
+        _circuit(name, root, srs, load_spec(name, root / "circuits")) for name in ("tiny", "tiny-average")
     )
-    return training, average
+    return step, mean
+
+
+@pytest.fixture(scope="session")
+def circuits(tmp_path_factory: pytest.TempPathFactory, tiny_srs: Srs) -> tuple[Circuit, Circuit]:
+    return project_circuits(tmp_path_factory.mktemp("tiny-project"), tiny_srs)
+
+
+@pytest.fixture(scope="session")
+def momentum_circuits(tmp_path_factory: pytest.TempPathFactory, tiny_srs: Srs) -> tuple[Circuit, Circuit]:
+    """The same with momentum: each step takes the optimiser's state and hands it on."""
+    return project_circuits(tmp_path_factory.mktemp("momentum-project"), tiny_srs, MOMENTUM)
 
 
 @pytest.fixture(scope="session")

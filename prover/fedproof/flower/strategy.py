@@ -24,7 +24,6 @@ from fedproof.flower.wire import PROTOCOL, Call, Phase, arrays_of, model_of, val
 from fedproof.lowering.ir import IntArray
 from fedproof.provers import CpuProver, Prover
 from fedproof.rounds import ModelVector
-from fedproof.rounds.registration import refuse_state
 from fedproof.rounds.vectors import training_spec
 
 logger = logging.getLogger("flwr")
@@ -66,7 +65,6 @@ class VerifiableStrategy(Strategy):
             raise CallerError(f"on_invalid is {on_invalid!r}", hint="'drop' or 'fail'")
         self.inner = Inner(inner)
         self.training, self.average = circuits
-        refuse_state(self.training)
         if not all(part.manifest.challenge_points for part in self.training.parts):
             raise CallerError(
                 f"proofs of {self.training.name!r} name nobody: without a challenge anyone could show them",

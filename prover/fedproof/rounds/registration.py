@@ -62,15 +62,6 @@ def model_config(
     )
 
 
-def refuse_state(training: Circuit) -> None:
-    """Raise :class:`CallerError` for a circuit with an optimiser's state, where nobody would follow it."""
-    if training.manifest.has("state"):
-        raise CallerError(
-            f"the steps of {training.name!r} carry an optimiser's state, which is not followed here",
-            hint="use a hub, or check_steps",
-        )
-
-
 def ones_of(average: Circuit, committer: Committer, length: int) -> Commitment:
     """P of the ones that the hub rounds with: ``length`` of them, or one a row that the shards check."""
     shards = average.manifest.shards
