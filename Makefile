@@ -30,6 +30,9 @@ say = printf '  %-9s %s\n'
 fedproof = $(BIN)/fedproof
 python = $(BIN)/python
 pytest = $(python) -m pytest
+# A process for each core; a file's tests stay together, with what they have set up.
+fast = $(pytest) -m "reference or witness" -p no:benchmark -n logical --maxprocesses 8 --dist loadfile
+slow = $(pytest) -m "not (reference or witness)"
 npm = npm --no-update-notifier --loglevel=error
 # $(call stamp,commands that print what matters): rewrite $@ only if the hash changes.
 define stamp
@@ -59,12 +62,14 @@ demo: setup ## Run whole rounds on real data: train, prove, verify on L2, record
 
 .PHONY: test
 test: contracts-test ## Run all tests: contracts first, then Python from the fastest tier to the slowest
-	$(say) pytest "reference, witness, prove, evm, e2e, browser"
-	$(pytest)
+	failed=0; \
+	$(say) pytest "reference, witness"; $(fast) || failed=$$?; \
+	$(say) pytest "prove, evm, e2e, browser"; $(slow) || failed=$$?; \
+	exit $$failed
 
 .PHONY: test-fast
 test-fast: setup ## Run only the Python tests without proofs and chains
-	$(pytest) -m "reference or witness"
+	$(fast)
 
 .PHONY: contracts-test
 contracts-test: setup ## Run the Solidity tests, fuzzing and invariants

@@ -11,19 +11,12 @@ from kinds_project import kinds_project
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "chain"))
 
-from chain_world import free_port
+from hub_round import hub_round
 
-from fedproof.chain.accounts import devnet_account
-from fedproof.chain.circuit_verifiers import verifier_spec, verifying_key
-from fedproof.chain.deploy import deploy, open_chains
-from fedproof.chain.devnet import Devnet
-from fedproof.chain.hub import HubClient
 from fedproof.chain.reverts import ContractRejected
 from fedproof.circuits.store import CircuitStore
-from fedproof.rounds import Aggregator, Dataset, ModelVector, Trainer
+from fedproof.rounds import ModelVector, Trainer
 from fedproof.rounds.audit import RegistrationMismatch, check_registration
-from fedproof.rounds.driver import RoundDriver
-from fedproof.rounds.registration import model_config, register_model
 from fedproof.rounds.session import TrainerSession
 
 pytestmark = pytest.mark.e2e
@@ -47,44 +40,20 @@ def test_a_round_with_momentum(tmp_path: Path):
     (project.circuits / f"{NAME}-average.toml").write_text(AVERAGE)
     store = CircuitStore(project)
     training, average = store.get(NAME), store.get(f"{NAME}-average")
-    net = Devnet(tmp_path / "net", l2_port=free_port(), l1_port=free_port())
-    net.up()
-    try:
-        chains = open_chains(net.network, devnet=net)
-        specs = [verifier_spec(c) for c in (training, average)]
-        made = deploy("momentum", chains, specs, folder=tmp_path / "deployments")
-        hub = HubClient(chains.l2, made.hub, made.abis["FedproofHub"])
-        g = np.random.default_rng(0)
-        genesis = ModelVector.from_floats(training, g.uniform(-0.25, 0.25, 9))
-        guardians = [devnet_account(i).address for i in (7, 8)]
-        config = model_config(
-            training, average, genesis, made, guardians=guardians, guardian_threshold=2, min_trainers=2
-        )
-        assert config.stateful
-        accounts = [devnet_account(i) for i in (1, 2)]
-        model_id, _ = register_model(hub, config, [a.address for a in accounts])
-        check_registration(hub, model_id, training, average)
+    g = np.random.default_rng(0)
+    genesis = ModelVector.from_floats(training, g.uniform(-0.25, 0.25, 9))
+    data = [(g.uniform(-0.5, 0.5, (8, 2)), np.eye(3)[g.integers(0, 3, 8)]) for _ in range(2)]
+    kinds = (TrainerSession, Forgetful)
+    with hub_round((training, average), genesis, data, tmp_path, steps=2, kinds=kinds) as world:
+        assert world.config.stateful
+        check_registration(world.hub, world.model_id, training, average)
         with pytest.raises(RegistrationMismatch, match="optimiser's state is True, not False"):
-            check_registration(hub, model_id, store.get("scores"), average)
-        sessions = []
-        for account, kind in zip(accounts, (TrainerSession, Forgetful), strict=True):
-            x, labels = g.uniform(-0.5, 0.5, (8, 2)), g.integers(0, 3, 8)
-            dataset = Dataset.from_floats(training, x, np.eye(3)[labels])
-            acting = hub.acting_as(account)
-            sessions.append(kind(training, dataset, acting, model_id, tmp_path / account.address))
-            sessions[-1].register()
-        keys = [verifying_key(c, made.verifier(c.name)) for c in (training, average)]
-        driver = RoundDriver(
-            hub, model_id, sessions, Aggregator(average), tmp_path, steps=2, vka=(keys[0], keys[1])
-        )
-        driver.keep_model(genesis, 0)
+            check_registration(world.hub, world.model_id, store.get("scores"), average)
         with pytest.raises(ContractRejected, match="StateCommitmentMismatch"):
-            driver.run()
-        (submitted,) = hub.submissions(model_id, 1)
-        assert submitted.trainer == accounts[0].address
+            world.driver.run()
+        (submitted,) = world.hub.submissions(world.model_id, 1)
+        assert submitted.trainer == world.sessions[0].address
         # The hub took the update of the steps as taken, the second with the velocity of the first.
-        honest = sessions[0].train(1, genesis, 2)
+        honest = world.sessions[0].train(1, genesis, 2)
         assert submitted.update == training.committer.pure(honest.update)
         assert np.any(np.array(honest.steps[1].slot("state")))
-    finally:
-        net.down()

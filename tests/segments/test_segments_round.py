@@ -11,19 +11,11 @@ from segmented_project import parameters
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "chain"))
 
-from chain_world import free_port
+from hub_round import hub_round
 
-from fedproof.chain.accounts import devnet_account
-from fedproof.chain.circuit_verifiers import verifier_spec, verifying_key
-from fedproof.chain.deploy import deploy, open_chains
-from fedproof.chain.devnet import Devnet
-from fedproof.chain.hub import HubClient
 from fedproof.circuits.store import CircuitStore
-from fedproof.rounds import Aggregator, Dataset, ModelVector
+from fedproof.rounds import ModelVector
 from fedproof.rounds.audit import check_registration
-from fedproof.rounds.driver import RoundDriver
-from fedproof.rounds.registration import model_config, register_model
-from fedproof.rounds.session import TrainerSession
 
 pytestmark = pytest.mark.e2e
 
@@ -35,41 +27,15 @@ MOST_GAS = 2_500_000
 def test_a_round_of_steps_in_segments(store: CircuitStore, tmp_path: Path):
     (store.project.circuits / "cut-average.toml").write_text(AVERAGE)
     training, average = store.get("cut"), store.get("cut-average")
-    net = Devnet(tmp_path / "net", l2_port=free_port(), l1_port=free_port())
-    net.up()
-    try:
-        chains = open_chains(net.network, devnet=net)
-        specs = [verifier_spec(c) for c in (training, average)]
-        made = deploy("round", chains, specs, folder=tmp_path / "deployments")
-        hub = HubClient(chains.l2, made.hub, made.abis["FedproofHub"])
-        genesis = ModelVector.from_floats(training, parameters(0))
-        guardians = [devnet_account(i).address for i in (7, 8)]
-        config = model_config(
-            training, average, genesis, made, guardians=guardians, guardian_threshold=2, min_trainers=2
-        )
-        accounts = [devnet_account(i) for i in (1, 2)]
-        model_id, _ = register_model(hub, config, [a.address for a in accounts])
-        g = np.random.default_rng(0)
-        sessions = []
-        for account in accounts:
-            x, y = g.uniform(-0.5, 0.5, (4, 2)), g.uniform(-0.5, 0.5, (4, 1))
-            dataset = Dataset.from_floats(training, x, y)
-            acting = hub.acting_as(account)
-            sessions.append(TrainerSession(training, dataset, acting, model_id, tmp_path / account.address))
-            sessions[-1].register()
-        check_registration(hub, model_id, training, average)
-        keys = [verifying_key(c, made.verifier(c.name)) for c in (training, average)]
-        driver = RoundDriver(
-            hub, model_id, sessions, Aggregator(average), tmp_path, steps=1, vka=(keys[0], keys[1])
-        )
-        driver.keep_model(genesis, 0)
-        outcome = driver.run()
-        assert not np.array_equal(outcome.model.parameters, genesis.parameters)
-        for work in outcome.work.values():
-            assert all(len(proof.segments) == 3 for proof in work.proofs)
-        gas = [receipt.gas for receipt in outcome.submits.values() if receipt]
-        assert len(gas) == 2
-        assert max(gas) < MOST_GAS, gas
-        print("gas of a submission:", gas)
-    finally:
-        net.down()
+    genesis, g = ModelVector.from_floats(training, parameters(0)), np.random.default_rng(0)
+    data = [(g.uniform(-0.5, 0.5, (4, 2)), g.uniform(-0.5, 0.5, (4, 1))) for _ in range(2)]
+    with hub_round((training, average), genesis, data, tmp_path) as world:
+        check_registration(world.hub, world.model_id, training, average)
+        outcome = world.driver.run()
+    assert not np.array_equal(outcome.model.parameters, genesis.parameters)
+    for work in outcome.work.values():
+        assert all(len(proof.segments) == 3 for proof in work.proofs)
+    gas = [receipt.gas for receipt in outcome.submits.values() if receipt]
+    assert len(gas) == 2
+    assert max(gas) < MOST_GAS, gas
+    print("gas of a submission:", gas)
