@@ -14,6 +14,7 @@ import pytest
 from attacks_programs import TINY, tiny_step
 from field_model import P, computed
 from forged_arguments import ATTACKS_ON_ARGUMENTS
+from forged_inverses import ATTACKS_ON_INVERSES
 from forged_values import ATTACKS as OTHER_ATTACKS
 from forged_values import TABLE, TOTALS, average, average_inputs
 from forgery import Forgery, slots_of, without
@@ -25,7 +26,7 @@ from fedproof.srs import SrsStore
 prove = pytest.mark.prove
 
 K = 9
-ATTACKS = OTHER_ATTACKS | ATTACKS_ON_ARGUMENTS
+ATTACKS = OTHER_ATTACKS | ATTACKS_ON_ARGUMENTS | ATTACKS_ON_INVERSES
 #: The fixtures of this folder are those of whole rounds; these attacks need an SRS and nothing else.
 
 

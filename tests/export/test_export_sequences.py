@@ -40,6 +40,9 @@ def _attention(mask):
                 "filled": lambda: scores.masked_fill(above, float("-inf")),
                 "where": lambda: torch.where(above, float("-inf"), scores),
                 "added": lambda: scores + torch.full((4, 4), float("-inf")).triu(1),
+                "filled with little": lambda: scores.masked_fill(above, -1e9),
+                "the least float": lambda: torch.where(above, torch.finfo(scores.dtype).min, scores),
+                "little added": lambda: scores + above * -10_000.0,
             }[mask]()
             mixed = torch.softmax(filled, -1) @ v
         return s.out(mixed.transpose(1, 2).reshape(x.shape[0], 4, 8))
@@ -47,7 +50,13 @@ def _attention(mask):
     return Module(forward, project=nn.Linear(6, 24), out=nn.Linear(8, 2))
 
 
-@pytest.mark.parametrize("mask", ["none", "causal", "filled", "where", "added"])
+@pytest.mark.parametrize(
+    "mask",
+    [
+        *("none", "causal", "filled", "where", "added"),
+        *("filled with little", "the least float", "little added"),
+    ],
+)
 def test_attention(mask):
     found = ops(exported(step_of(_attention(mask), (4, 6)))) & {"Softmax", "SoftmaxMasked"}
     assert found == ({"Softmax"} if mask == "none" else {"SoftmaxMasked"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -176,13 +177,36 @@ def test_convolutions_that_are_refused(nodes, message):
         lower(graph)
 
 
-def test_a_refusal_names_the_place_in_the_users_code():
-    made = node("Conv", ["x", "w"], auto_pad="SAME_UPPER")
-    for key, value in {"module": "features.3", "source": "models/cnn.py:31", "pass": "gradient"}.items():
+def placed(made: onnx.NodeProto, **where: str) -> onnx.NodeProto:
+    """The node with what the exporter knows of its place."""
+    for key, value in where.items():
         entry = made.metadata_props.add()
         entry.key, entry.value = key, value
+    return made
+
+
+def test_a_refusal_names_the_place_in_the_users_code():
+    made = node("Conv", ["x", "w"], auto_pad="SAME_UPPER")
+    placed(made, module="features.3", source="models/cnn.py:31", **{"pass": "gradient"})
     graph = float_graph([made], {"x": (1, 2, 3, 3), "w": (2, 2, 2, 2)})
     with pytest.raises(
         UnsupportedOp, match=r"^the gradient of features.3 \(models/cnn.py:31\): cannot lower"
     ):
         lower(graph)
+
+
+def test_a_value_out_of_range_names_the_place_in_the_users_code():
+    squares = placed(node("Mul", ["x", "x"], "s"), module="head", source="models/cnn.py:9")
+    product = placed(node("Mul", ["s", "s"]), module="head", source="models/cnn.py:10")
+    program, *_ = lower(float_graph([squares, product], {"x": (3,)}), scale=0, bits=20)
+    with pytest.raises(CallerError, match=r"^head \(models/cnn.py:10\): out left range.* element \(2,\) is"):
+        evaluate(program, {"x": np.array([3, -2, 2**18])})
+
+
+def test_an_argument_beyond_a_table_names_the_place_in_the_users_code():
+    made = placed(node("Table_log", ["x"], domain="fedproof"), source="models/own.py:7")
+    program, *_ = lower(float_graph([made], {"x": (2,)}))
+    with pytest.raises(
+        CallerError, match=r"^the model \(models/own.py:7\): log at .*element 1 of its argument"
+    ):
+        evaluate(program, {"x": np.array([16, -1])})

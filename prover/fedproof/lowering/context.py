@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fedproof.errors import CallerError
 from fedproof.lowering.gadgets import quantize
 from fedproof.lowering.ir import Node, Shape
+from fedproof.lowering.origins import origin_of
 from fedproof.lowering.scales import Scales
 
 #: Ops of one operand that a rescale may be moved behind.
@@ -22,12 +23,7 @@ from fedproof.lowering.scales import Scales
 
 def place(node: onnx.NodeProto) -> str:
     """Where in the user's code a float node comes from, as far as its metadata say; else an empty text."""
-    known = {entry.key: entry.value for entry in node.metadata_props}
-    module, source = known.get("module"), known.get("source")
-    if not module and not source:
-        return ""
-    text = f"{module or 'the model'}{f' ({source})' if source else ''}"
-    return f"the gradient of {text}" if known.get("pass") == "gradient" else text
+    return origin_of(node).place
 
 
 def op_name(node: onnx.NodeProto) -> str:

@@ -65,7 +65,7 @@ def evaluate(p: Program, inputs: Mapping[str, IntArray], *, check: bool = True) 
         if node.op == "input":
             values[node.id] = _declared(node, inputs)
         else:
-            values[node.id] = apply(p, node, [values[i] for i in node.inputs])
+            values[node.id] = _applied(p, node, [values[i] for i in node.inputs])
     if check:
         for c in p.checks:
             x = values[c.node]
@@ -73,9 +73,10 @@ def evaluate(p: Program, inputs: Mapping[str, IntArray], *, check: bool = True) 
             if bad.size:
                 where = tuple(int(i) for i in np.unravel_index(bad[0], x.shape))
                 raise CallerError(
-                    f"{c.label}: element {where} is {int(x.ravel()[bad[0]])}, outside "
+                    f"{_place(p, c.node)}{c.label}: element {where} is {int(x.ravel()[bad[0]])}, outside "
                     f"[{-c.offset}, {2**p.table_bits - c.offset}); {bad.size} of {x.size} elements are",
-                    hint="a smaller learning rate, smaller inputs or a wider range for this tensor",
+                    hint="a smaller learning rate, smaller inputs; in [numbers] fewer fractional bits of "
+                    "activations or gradients, or a larger range",
                 )
         for e in p.equations:
             # Modulo 2**64, which is how int64 wraps: enough to notice a wrong hint.
@@ -85,6 +86,19 @@ def evaluate(p: Program, inputs: Mapping[str, IntArray], *, check: bool = True) 
             if total.any():
                 raise AssertionError(f"lowering bug: honest values break the equation {e.label}")
     return values
+
+
+def _applied(p: Program, node: Node, args: list[IntArray]) -> IntArray:
+    try:
+        return apply(p, node, args)
+    except CallerError as e:
+        raise CallerError(f"{_place(p, node.id)}{e.message}", hint=e.hint) from e
+
+
+def _place(p: Program, node: int) -> str:
+    """Where in the user's code a value was needed, before what is wrong with it."""
+    origin = p.origins.get(node)
+    return f"{origin.place}: " if origin and origin.place else ""
 
 
 def _declared(node: Node, inputs: Mapping[str, IntArray]) -> IntArray:

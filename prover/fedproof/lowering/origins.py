@@ -25,6 +25,14 @@ class Origin:
         """The module, or where there is none the float node; the gradient of it apart."""
         return f"{self.module or self.name}{' (gradient)' if self.gradient else ''}"
 
+    @property
+    def place(self) -> str:
+        """Where in the user's code it comes from, as far as that is known; else an empty text."""
+        if not self.module and not self.source:
+            return ""
+        text = f"{self.module or 'the model'}{f' ({self.source})' if self.source else ''}"
+        return f"the gradient of {text}" if self.gradient else text
+
 
 def origin_of(node: onnx.NodeProto) -> Origin:
     """Return the origin of what ``node`` is lowered to, from its metadata."""

@@ -1,4 +1,4 @@
-"""Gadgets of inverses: 1/x and 1/sqrt(x), exact to the last bit of a stated scale."""
+"""Gadgets of inverses and roots: 1/x, sqrt(x) and 1/sqrt(x), exact to the last bit of a stated scale."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fedproof.lowering.gadgets import commit, signed, unsigned
 from fedproof.lowering.hints import hint_kind
 from fedproof.lowering.ir import IntArray, Node, Program
 
-#: Bits of the square of an inverse root: float64 finds the root of such a number.
+#: Bits of the square of an inverse root, which is a factor of what its claims range over.
 MOST_ROOT_BITS = 50
 
 
@@ -50,14 +50,12 @@ def reciprocal(p: Program, x: Node, q: int, most: int, label: str) -> Node:
     return inverse
 
 
-def _emit_inverse_root(e: Emitter, node: Node, args: list[str], out: str) -> str:
+def _emit_floor_root(e: Emitter, square: str, out: str) -> str:
     one = e.constant(np.array(1))
-    divisor = e.op("Max", [args[0], one], f"{out}_divisor")
-    square = e.op("Div", [e.constant(np.array(2 ** node.attr("q"))), divisor], f"{out}_square")
     real = e.op("Cast", [square], f"{out}_real", to=TensorProto.DOUBLE)
     real = e.op("Floor", [e.op("Sqrt", [real], f"{out}_sqrt")], f"{out}_floor")
     root = e.op("Cast", [real], f"{out}_near", to=TensorProto.INT64)
-    # A float64 root of a number below 2**52 is off by one at most.
+    # The float64 root of an int64 is off by one at most.
     over = e.op("Greater", [e.op("Mul", [root, root], f"{out}_again"), square], f"{out}_over")
     less = e.op("Cast", [over], f"{out}_less", to=TensorProto.INT64)
     root = e.op("Sub", [root, less], f"{out}_lower")
@@ -67,14 +65,57 @@ def _emit_inverse_root(e: Emitter, node: Node, args: list[str], out: str) -> str
     return e.op("Add", [root, more], out)
 
 
-@hint_kind("inverse_root", _emit_inverse_root)
-def _inverse_root(node: Node, args: list[IntArray]) -> IntArray:
-    """``floor(sqrt(2**q / x))``."""
-    square = np.int64(1 << node.attr("q")) // np.maximum(args[0], 1)
-    root = np.floor(np.sqrt(square.astype(np.float64))).astype(np.int64)
+def _floor_root(square: IntArray) -> IntArray:
+    root: IntArray = np.floor(np.sqrt(square.astype(np.float64))).astype(np.int64)
     root -= (root * root > square).astype(np.int64)
     root += ((root + 1) * (root + 1) <= square).astype(np.int64)
     return root
+
+
+def _emit_root(e: Emitter, node: Node, args: list[str], out: str) -> str:
+    del node
+    # A number below 0 has no root; 0 stands for it, and the range check of the rest refuses it later.
+    return _emit_floor_root(e, e.op("Max", [args[0], e.constant(np.array(0))], f"{out}_square"), out)
+
+
+@hint_kind("root", _emit_root)
+def _root(node: Node, args: list[IntArray]) -> IntArray:
+    """``floor(sqrt(x))``."""
+    del node
+    return _floor_root(np.maximum(args[0], 0))
+
+
+def root(p: Program, x: Node, out: int, label: str) -> Node:
+    """``floor(sqrt(x * 2**(2*out - x.scale)))`` for an integer x >= 0, at scale ``out``, half of x's or more.
+
+    The prover supplies y; with z that multiple of x, the rest z - y**2 must lie in [0, 2y]. Without
+    0 <= rest y may be larger, without rest <= 2y smaller. y needs no claim of its own: 2y is the sum of the
+    rest and of what it could be more, an integer that is not negative, and even, for its square is
+    4 (z - rest). A negative x leaves no rest to choose: no proof exists.
+    """
+    if 2 * out < x.scale:
+        raise AssertionError(f"lowering bug: a root at scale {out} of a number at {x.scale}")
+    x = commit(p, x, f"{label} argument")
+    z = p.times(x, 2 ** (2 * out - x.scale), 2 * out)
+    width = -(-z.bound.bit_length() // 2)
+    y = p.hint("root", z, z.shape, out, 2**width, label)
+    rest = p.sub(z, p.mul(y, y))
+    unsigned(p, rest, 0, width + 1, f"{label} rest")
+    slack = p.sub(p.times(p.restate(y, rest.scale), 2, rest.scale), rest)
+    unsigned(p, slack, 0, width + 1, f"{label} slack")
+    return y
+
+
+def _emit_inverse_root(e: Emitter, node: Node, args: list[str], out: str) -> str:
+    divisor = e.op("Max", [args[0], e.constant(np.array(1))], f"{out}_divisor")
+    square = e.op("Div", [e.constant(np.array(2 ** node.attr("q"))), divisor], f"{out}_square")
+    return _emit_floor_root(e, square, out)
+
+
+@hint_kind("inverse_root", _emit_inverse_root)
+def _inverse_root(node: Node, args: list[IntArray]) -> IntArray:
+    """``floor(sqrt(2**q / x))``."""
+    return _floor_root(np.int64(1 << node.attr("q")) // np.maximum(args[0], 1))
 
 
 def inverse_root(p: Program, x: Node, q: int, label: str) -> Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 
 from torch import Tensor
 from torch._ops import OpOverload
@@ -115,3 +116,13 @@ def maximum_along(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, T
         return (values, places) if keepdim else (values.squeeze(dim), places.squeeze(dim))
     values, places = ops.max_last(x)[0], ops.place_of_max(x)
     return (values.unsqueeze(-1), places.unsqueeze(-1)) if keepdim else (values, places)
+
+
+@decomposes(aten.amax.default)
+def maximum_over(x: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tensor:
+    """Maxima over any axes: those are moved behind the others and become one."""
+    axes = sorted(d % x.dim() for d in dim) or list(range(x.dim()))
+    others = [d for d in range(x.dim()) if d not in axes]
+    rows = x.permute(*others, *axes).reshape(prod(x.shape[d] for d in others), -1)
+    left = [1 if d in axes else n for d, n in enumerate(x.shape) if keepdim or d in others]
+    return ops.max_last(rows)[0].reshape(left)

@@ -151,17 +151,6 @@ def max_last(walk: Walk, node: fx.Node) -> list[Value]:  # noqa: D103
     return list(walk.builder.add("MaxLast", [x.name], [x.shape[:-1], x.shape], domain="fedproof"))
 
 
-@emits(aten.amax.default)
-def amax(walk: Walk, node: fx.Node) -> Value:
-    """The maximum over the last axis."""
-    x = walk.ref(node.args[0])
-    axes, keep = _axes(walk, node, len(x.shape))
-    if axes != [len(x.shape) - 1]:
-        raise walk.refusal(node, "takes a maximum over other axes than the last", "transpose it to the last")
-    values = walk.builder.add("MaxLast", [x.name], [x.shape[:-1], x.shape], domain="fedproof")[0]
-    return reshaped(walk, values, shape_of(node)) if keep else values
-
-
 @emits(OPS.place_of_max.default)
 def place_of_max(walk: Walk, node: fx.Node) -> Value:
     """No tensor of the graph: only :func:`scatter` may use it."""

@@ -12,6 +12,9 @@ from fedproof.export.emit.elementwise import binary
 from fedproof.export.operators import OPS
 
 aten = torch.ops.aten
+#: What hides an element from a softmax is minus infinity, or so little (-1e4, -1e9, the least float) that
+#: its power of e is zero beside any other: the same, but for a row that is hidden whole.
+_HIDDEN = -1e4
 _TRANSPOSES = (aten.transpose.int, aten.permute.default)
 
 
@@ -49,7 +52,7 @@ def _moved(walk: Walk, outer: fx.Node, inner: fx.Node) -> Value:
 
 
 def _masked(walk: Walk, node: object) -> tuple[Value, Tensor] | None:
-    """What is masked with minus infinity by a constant: the values, and where they stay."""
+    """What is hidden by a constant mask: the values, and where they stay."""
     while packet_of(node) in ALIASES:
         node = node.args[0]  # type: ignore[attr-defined]
     packet = packet_of(node)
@@ -57,19 +60,19 @@ def _masked(walk: Walk, node: object) -> tuple[Value, Tensor] | None:
         return None
     if packet is aten.masked_fill:
         x, mask, fill = (walk.value(a) for a in node.args)
-        if isinstance(mask, Tensor) and bool(torch.isneginf(fill).all()):
+        if isinstance(mask, Tensor) and bool((fill <= _HIDDEN).all()):
             return x, mask.logical_not()
     if packet is aten.where:
         mask, a, b = (walk.value(v) for v in node.args)
         if isinstance(mask, Tensor):
             for x, other, kept in ((a, b, mask), (b, a, mask.logical_not())):
-                if isinstance(x, Ref) and isinstance(other, Tensor) and bool(torch.isneginf(other).all()):
+                if isinstance(x, Ref) and isinstance(other, Tensor) and bool((other <= _HIDDEN).all()):
                     return x, kept
     if packet is aten.add:
         a, b = (walk.value(v) for v in node.args)
         a, b = (b, a) if isinstance(a, Tensor) else (a, b)
-        if isinstance(b, Tensor) and bool(torch.isneginf(b).any()):
-            kept = torch.isneginf(b).logical_not()
+        if isinstance(b, Tensor) and bool((b <= _HIDDEN).any()):
+            kept = b > _HIDDEN
             rest = torch.where(kept, b, 0.0)
             shape = shape_of(node)
             return binary(walk, "Add", a, rest, shape), kept

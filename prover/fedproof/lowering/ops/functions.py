@@ -15,7 +15,7 @@ from fedproof.lowering.emit import Emitter
 from fedproof.lowering.gadgets import commit, signed
 from fedproof.lowering.hints import hint_kind
 from fedproof.lowering.ir import IntArray, Node, Program
-from fedproof.lowering.roots import inverse_root, reciprocal
+from fedproof.lowering.roots import inverse_root, reciprocal, root
 from fedproof.lowering.saturation import held, held_at
 
 #: Fractional bits of an exponential in a softmax, and of the reciprocal of their sum.
@@ -72,7 +72,7 @@ FUNCTIONS: dict[str, Callable[[float], float]] = {
 
 
 #: Functions of positive numbers, and the first integer in the domain of each.
-POSITIVE: dict[str, tuple[Callable[[float], float], int]] = {"log": (log, 1), "sqrt": (sqrt, 0)}
+POSITIVE: dict[str, tuple[Callable[[float], float], int]] = {"log": (log, 1)}
 
 #: Slopes of a function below and above its table: it goes on from its ends along them. Beyond an end that
 #: is None, and for other functions, there is no value.
@@ -255,3 +255,13 @@ def rsqrt(ctx: Context, node: onnx.NodeProto) -> Value:
     x = ctx.narrow_to(ctx.tensor(node, 0), bits, f"{node.output[0]} argument", bits=bits + 7)
     out = numbers.activations + 2
     return inverse_root(ctx.program, x, 2 * out + x.scale, node.output[0])
+
+
+@lowers("fedproof::Table_sqrt")
+def square_root(ctx: Context, node: onnx.NodeProto) -> Value:
+    """``sqrt(x)`` of a tensor that is not negative, rounded down."""
+    numbers, label = ctx.numbers, node.output[0]
+    # Of a sum of squares, most often: twice the bits of what is squared, up to 2**10.
+    bits = 2 * numbers.activations
+    x = ctx.narrow_to(ctx.tensor(node, 0), bits, f"{label} argument", bits=bits + 11)
+    return root(ctx.program, x, max(numbers.activations + 2, -(-x.scale // 2)), label)
