@@ -96,6 +96,32 @@ class Words(nn.Module):
         return self.head(torch.tanh(self.words(ids.long()).mean(1)))
 
 
+class Factorised(nn.Module):
+    """A factorisation machine: squares of weights, which have twice their bits."""
+
+    def __init__(self):
+        super().__init__()
+        self.factors, self.linear = nn.Parameter(0.2 * torch.randn(9, 4)), nn.Linear(9, 1)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, x):
+        pairs = ((x @ self.factors) ** 2 - (x**2) @ (self.factors**2)) / 2
+        return self.head(torch.cat([pairs, self.linear(x)], 1))
+
+
+class Pooled(nn.Module):
+    """The largest of each channel, clipped where parameters say, at length one."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 4, 3), nn.Linear(4, 3)
+        self.low, self.high = nn.Parameter(torch.full((4,), -0.1)), nn.Parameter(torch.full((4,), 0.3))
+
+    def forward(self, x):
+        most = torch.clamp(self.conv(x).amax((2, 3)), self.low, self.high)
+        return self.head(functional.normalize(most + 1))
+
+
 def wide():
     """Sigmoid and a clip."""
     return nn.Sequential(nn.Linear(9, 5), nn.Sigmoid(), nn.Linear(5, 3), nn.Hardtanh(-2, 2))
@@ -118,6 +144,8 @@ MODELS = {
     "attention": (Attention, "cross_entropy", (4, 3)),
     "recurrent": (Recurrent, "squared", (5, 3)),
     "words": (Words, "binary_cross_entropy", (4,)),
+    "factorised": (Factorised, "cross_entropy", (9,)),
+    "pooled": (Pooled, "cross_entropy", (1, 6, 6)),
     "wide": (wide, "huber", (9,)),
     "gelu": (gelu, "absolute", (9,)),
     "deep": (deep, "squared", (6,)),

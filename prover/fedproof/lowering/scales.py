@@ -164,18 +164,38 @@ class Scales:
         holds, but no value that occurs does. As it is where its bound says so already, or moved inputs.
         """
         x = self.narrow(x, label)
-        proven = limbs(self.numbers.range, self.program.table_bits) * self.program.table_bits
-        if self.is_leaf(x) or x.bound <= 2**proven:
+        return x if self.is_leaf(x) else self.within(x, self.numbers.range, label)
+
+    def within(self, x: Node, bits: int, label: str) -> Node:
+        """Return ``x``, proven to be of ``bits`` bits in whole lookups; as it is if its bound is less."""
+        proven = limbs(bits, self.program.table_bits) * self.program.table_bits
+        if x.bound <= 2**proven:
             return x
         y = commit(self.program, self.program.copy(x, 0), label, 2 ** (proven - 1))
-        signed(self.program, y, self.numbers.range, f"{label} range")
+        signed(self.program, y, bits, f"{label} range")
         return y
 
     def fitting(self, a: Node, b: Node, label: str, terms: int = 1) -> tuple[Node, Node]:
-        """Return the factors of a sum of ``terms`` products, :meth:`bounded` if it could leave int64."""
-        if a.bound * b.bound * terms <= MAX_BOUND:
-            return a, b
-        return self.bounded(a, f"{label} left"), self.bounded(b, f"{label} right")
+        """Return the factors of a sum of ``terms`` products: :meth:`bounded` if it could leave int64.
+
+        If that is not enough, weights are rounded as what is computed is: a product of weights with weights
+        has twice their fractional bits.
+        """
+
+        def fits() -> bool:
+            return a.bound * b.bound * terms <= MAX_BOUND
+
+        if not fits():
+            a, b = self.bounded(a, f"{label} left"), self.bounded(b, f"{label} right")
+        if not fits():
+            a, b = self._rounded_leaf(a, f"{label} left"), self._rounded_leaf(b, f"{label} right")
+        return a, b
+
+    def _rounded_leaf(self, x: Node, label: str) -> Node:
+        dropped = x.scale - self.limit(x)
+        if dropped <= 0 or not self.is_leaf(x) or x.op == "const":
+            return x
+        return self.narrow_to(x, self.limit(x), label, bits=(x.bound >> dropped).bit_length() + 1)
 
     def settled(self, x: Node, label: str) -> Node:
         """Return ``x``, committed if the circuit would have to compute a product of matrices for it."""

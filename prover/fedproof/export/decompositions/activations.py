@@ -196,16 +196,22 @@ def clamp(x: Tensor, low: Number | None = None, high: Number | None = None) -> T
     return x if high is None else clamp_max(x, high)
 
 
-@decomposes(aten.maximum.default)
+@decomposes(aten.maximum.default, aten.clamp_min.Tensor)
 def maximum(a: Tensor, b: Tensor) -> Tensor:
     """``b + max(a - b, 0)``."""
     return b + torch.relu(a - b)
 
 
-@decomposes(aten.minimum.default)
+@decomposes(aten.minimum.default, aten.clamp_max.Tensor)
 def minimum(a: Tensor, b: Tensor) -> Tensor:
     """``a - max(a - b, 0)``."""
     return a - torch.relu(a - b)
+
+
+@decomposes(aten.clamp.Tensor)
+def clamp_between(x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:  # noqa: D103
+    x = x if low is None else maximum(x, low)
+    return x if high is None else minimum(x, high)
 
 
 @decomposes(aten.abs.default)

@@ -204,6 +204,15 @@ def conjunction(walk: Walk, node: fx.Node) -> Value:
     return walk.builder.one("Greater", [walk.ref(both).name, half], shape_of(node), kind="bool")
 
 
+@emits(aten.logical_or, aten.bitwise_or)
+def disjunction(walk: Walk, node: fx.Node) -> Value:
+    """A sum of masks, likewise."""
+    a, b = (as_float(walk, walk.value(x)) for x in node.args)
+    either = binary(walk, "Add", a, b, shape_of(node))
+    half = walk.builder.constant(0.5)
+    return walk.builder.one("Greater", [walk.ref(either).name, half], shape_of(node), kind="bool")
+
+
 def chosen(walk: Walk, condition: object, a: Value, b: Value, shape: Shape) -> Value:
     """``condition ? a : b``; two conditions are two choices."""
     if isinstance(condition, fx.Node):
@@ -211,6 +220,9 @@ def chosen(walk: Walk, condition: object, a: Value, b: Value, shape: Shape) -> V
         if packet in (aten.logical_and, aten.bitwise_and):
             first, second = condition.args
             return chosen(walk, first, chosen(walk, second, a, b, shape), b, shape)
+        if packet in (aten.logical_or, aten.bitwise_or):
+            first, second = condition.args
+            return chosen(walk, first, a, chosen(walk, second, a, b, shape), shape)
         condition = walk.values[condition]
     a, b = as_float(walk, a), as_float(walk, b)
     if isinstance(condition, Tensor):

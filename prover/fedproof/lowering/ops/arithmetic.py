@@ -127,5 +127,5 @@ def power(ctx: Context, node: onnx.NodeProto) -> Value:
         return x
     if c == 2:
         x = ctx.narrow(x, node.output[0])
-        return ctx.program.mul(x, x)
+        return ctx.program.mul(*ctx.fitting(x, x, node.output[0]))
     raise UnsupportedOp(node, f"exponent {c} (1 and 2 are supported)")

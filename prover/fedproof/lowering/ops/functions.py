@@ -264,4 +264,5 @@ def square_root(ctx: Context, node: onnx.NodeProto) -> Value:
     # Of a sum of squares, most often: twice the bits of what is squared, up to 2**10.
     bits = 2 * numbers.activations
     x = ctx.narrow_to(ctx.tensor(node, 0), bits, f"{label} argument", bits=bits + 11)
+    x = ctx.within(x, bits + 11, f"{label} argument")
     return root(ctx.program, x, max(numbers.activations + 2, -(-x.scale // 2)), label)
