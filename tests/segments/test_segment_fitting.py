@@ -72,7 +72,10 @@ def test_the_declaration_is_written_and_averages_follow(tmp_path: Path, monkeypa
     project = segmented_project(tmp_path)
     (project.circuits / "whole-average.toml").write_text(AVERAGE)
     fitted, written = fit_declaration("whole", project, 101 * 2**9)
-    assert written == ["whole"]
+    assert written == ["whole", "whole-average"]
+    # The average has the same memory: one column, and so a proof for each digit.
+    plonk = load_spec("whole-average", project.circuits).plonk
+    assert (plonk.logrows, plonk.columns) == (9, 1)
     assert load_spec("whole", project.circuits) == fitted.spec
     assert (fitted.spec.plonk.logrows, fitted.spec.plonk.columns) == (9, 1)
     assert fit_declaration("whole", project, 101 * 2**9) == (fitted, [])

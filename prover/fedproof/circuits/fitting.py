@@ -23,6 +23,8 @@ COLUMNS = (1, 2, 3, 4)
 MOST_SEGMENTS = 16
 #: By how much a measured peak has exceeded the prediction: 16% at 2^13 rows, on a machine busy with more.
 MARGIN = 1.2
+#: Of the verification of one proof: where an average takes more, it is shared out over several.
+MOST_GAS = 700_000
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -98,8 +100,8 @@ def fit_declaration(
 ) -> tuple[Fitted, list[str]]:
     """Fit circuit ``name`` and write its declaration; return what was chosen and which files were changed.
 
-    Averages of the circuit follow its rows. Raises what :func:`fit` raises, and :class:`CallerError` for an
-    average: it is one small circuit.
+    Averages of the circuit follow its rows, in shards where they fit the memory only so. Raises what
+    :func:`fit` raises, and :class:`CallerError` for an average, which is no step, or one that does not fit.
     """
     spec = load_spec(name, project.circuits)
     if not isinstance(spec, TrainingSpec):
@@ -107,10 +109,14 @@ def fit_declaration(
     progress("export")
     graph = float_graph(spec, project.root)
     progress("fit")
-    fitted = fit(spec, build_program(spec, project.circuits, graph), memory)
-    if fitted.spec == spec:
-        return fitted, []
-    write_spec(name, project.circuits, fitted.spec)
-    if fitted.spec.plonk.logrows == spec.plonk.logrows:
-        return fitted, [name]
-    return fitted, [name, *follow(name, project.circuits, graph)]
+    model = CostModel()
+
+    def affordable(size: Size) -> bool:
+        predicted = model.predict(size)
+        return MARGIN * predicted.peak_bytes <= memory and predicted.gas <= MOST_GAS
+
+    fitted = fit(spec, build_program(spec, project.circuits, graph), memory, model)
+    changed = [name] if fitted.spec != spec else []
+    if changed:
+        write_spec(name, project.circuits, fitted.spec)
+    return fitted, [*changed, *follow(name, project.circuits, graph, affordable)]

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import onnx
 
 from fedproof.circuits.changes import COLUMNS
+from fedproof.circuits.cost_model import Size
 from fedproof.circuits.program import build_program
-from fedproof.circuits.shards import shard_program
+from fedproof.circuits.shards import digit_columns, shard_program
 from fedproof.circuits.sizes import size_of
 from fedproof.circuits.spec import AverageSpec, TrainingSpec, available, load_spec
 from fedproof.commitments.committer import RESERVED_ROWS
 from fedproof.errors import CallerError
 from fedproof.files import write_whole
+from fedproof.lowering import Program
 from fedproof.lowering.circuit.counting import CellCounter
 
 
@@ -56,10 +59,13 @@ def write_spec(name: str, folder: Path, spec: TrainingSpec) -> None:
     write_whole(path, text)
 
 
-def follow(name: str, folder: Path, graph: onnx.ModelProto) -> list[str]:
+def follow(
+    name: str, folder: Path, graph: onnx.ModelProto, affordable: Callable[[Size], bool] = lambda _: True
+) -> list[str]:
     """Bring what belongs to circuit ``name`` to its logrows; return which.
 
-    Averages get as few columns as hold them; other kinds keep theirs.
+    Averages get as few columns as hold them in an ``affordable`` circuit, in shards if it takes shards; other
+    kinds keep theirs. Raises :class:`CallerError` for an average that no layout holds.
     """
     training, changed = load_spec(name, folder), []
     for other in available(folder):
@@ -74,19 +80,41 @@ def follow(name: str, folder: Path, graph: onnx.ModelProto) -> list[str]:
             continue
         table = min(spec.table, logrows - 1)
         text = with_values(path.read_text(), "", {"table": table}) if table < spec.table else path.read_text()
-        program = build_program(spec.model_copy(update={"table": table}), folder, graph)
-        if spec.plonk.shards:
-            program = shard_program(other, spec, program, int(2**logrows) - RESERVED_ROWS)
-        counter = CellCounter(program)
-        fitting = [c for c in COLUMNS if size_of(program, logrows, c, counter).fits]
-        if not fitting:
+        spec = spec.model_copy(update={"table": table})
+        layout = _layout(other, spec, build_program(spec, folder, graph), logrows, affordable)
+        if layout is None:
             path.write_text(before)
             raise CallerError(
                 f"the average {other!r} does not fit 2^{logrows} rows of {COLUMNS[-1]} columns",
-                hint="ask for more rows with --logrows",
+                hint="more rows (--logrows) or more memory (--memory)",
             )
-        after = with_values(text, "plonk", {"columns": fitting[0]})
+        after = with_values(text, "plonk", layout)
         write_whole(path, after)
         if after != before:
             changed.append(other)
     return changed
+
+
+def _layout(
+    name: str, spec: AverageSpec, program: Program, logrows: int, affordable: Callable[[Size], bool]
+) -> dict[str, int] | None:
+    """The first layout of an average that has room: in one circuit if it was, then in the fewest shards."""
+    for shards, part in _shared_out(name, spec, program, int(2**logrows) - RESERVED_ROWS):
+        counter = CellCounter(part)
+        for columns in COLUMNS:
+            size = size_of(part, logrows, columns, counter)
+            if size.fits and affordable(size):
+                return {"columns": columns} | ({"shards": shards} if shards else {})
+    return None
+
+
+def _shared_out(
+    name: str, spec: AverageSpec, program: Program, usable: int
+) -> Iterator[tuple[int | None, Program]]:
+    if spec.plonk.shards is None:
+        yield None, program
+    for count in range(1, digit_columns(program, usable) + 1):
+        plonk = spec.plonk.model_copy(update={"shards": count})
+        # Not every number of shards is one of equal shards.
+        with suppress(CallerError):
+            yield count, shard_program(name, spec.model_copy(update={"plonk": plonk}), program, usable)

@@ -123,11 +123,19 @@ def shard_program(name: str, spec: AverageSpec, program: Program, usable: int) -
     return digits_program(rows, vectors, spec.table)
 
 
+def digit_columns(program: Program, usable: int) -> int:
+    """Columns of digits of an average whose ``program`` has one check a digit."""
+    return (_length(program) // usable + 1) * len(program.checks)
+
+
+def _length(program: Program) -> int:
+    return next(n.size for n in program.nodes if n.label == "delta")
+
+
 def _shared(name: str, count: int, program: Program, usable: int) -> tuple[int, int, int]:
     """Rows of a shard, its vectors, and columns of the average's vector."""
-    length = next(n.size for n in program.nodes if n.label == "delta")
+    length, every = _length(program), digit_columns(program, usable)
     columns = length // usable + 1
-    every = columns * len(program.checks)
     vectors = -(-every // count)
     if -(-every // vectors) != count:
         raise CallerError(

@@ -40,6 +40,10 @@ class Budget:
     memory: float = 16 * 2**30
     logrows: int | None = None
 
+    def holds(self, predicted: Prediction) -> bool:
+        """Whether a circuit's gas and memory are within the limits."""
+        return predicted.gas <= self.gas and predicted.peak_bytes <= self.memory
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -129,7 +133,7 @@ def with_accuracies(
 
 def _within(c: Candidate, budget: Budget) -> bool:
     fits = budget.logrows is None or c.size.logrows == budget.logrows
-    return fits and c.predicted.gas <= budget.gas and c.predicted.peak_bytes <= budget.memory
+    return fits and budget.holds(c.predicted)
 
 
 def _choose(front: list[Candidate], budget: Budget) -> Candidate | None:

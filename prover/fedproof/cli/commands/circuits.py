@@ -92,7 +92,7 @@ def compile_(
     Example:
 
         fedproof circuits compile digits-linear digits-linear-average
-        fedproof circuits compile digits-lenet --memory 2GiB
+        fedproof circuits compile digits-lenet --memory 2.5GiB
     """
     from fedproof.circuits.spec import available, load_spec  # noqa: PLC0415
     from fedproof.circuits.store import CircuitStore  # noqa: PLC0415

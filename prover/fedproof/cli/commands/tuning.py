@@ -110,7 +110,7 @@ def tune(
     written: list[str] = []
     if found.chosen and not dry_run:
         write_spec(name, project.circuits, found.chosen.spec)
-        written = [name, *follow(name, project.circuits, graph)]
+        written = [name, *follow(name, project.circuits, graph, lambda s: budget.holds(model.predict(s)))]
     if not found.complete:
         out.warn(f"the search stopped after {seconds:g} s; more --seconds try more numbers")
     twin = calibration.accuracy(calibration.in_floats(calibration.start, calibration.order(epochs)))
