@@ -196,16 +196,27 @@ def write_json(path: Path, document: object) -> Path:
     return path
 
 
-def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
-    """The proving process of a command, once it has begun to work."""
+def worker_of(process: subprocess.Popen[str], begun: float = 0.05) -> psutil.Process:
+    """The proving process of a command, once it has worked for some seconds."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(psutil.Error):
             for child in psutil.Process(process.pid).children():
-                if WORKER in child.cmdline() and child.cpu_times().user > 0.05:
+                if WORKER in child.cmdline() and child.cpu_times().user >= begun:
                     return child
         time.sleep(0.005)
     raise AssertionError(process.communicate())
+
+
+def held_worker_of(process: subprocess.Popen[str]) -> psutil.Process:
+    """The proving process of a command, stopped before it can end a proof of milliseconds.
+
+    The command has had time to hand it the proof, and waits for it.
+    """
+    worker = worker_of(process, begun=0)
+    worker.suspend()
+    time.sleep(0.3)
+    return worker
 
 
 def free_port() -> int:

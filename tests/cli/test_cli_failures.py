@@ -18,6 +18,7 @@ from cli_project import (
     Command,
     finish,
     free_port,
+    held_worker_of,
     start,
     worker_of,
     write_json,
@@ -87,7 +88,7 @@ def test_a_prover_killed_in_the_middle(compiled: Path, tmp_path: Path, fedproof:
     arguments = ("prove", "tiny", "-i", given, "-o", tmp_path / "p.json")
     process = start(compiled, [*map(str, arguments), "--json"])
     for _ in range(3):
-        worker_of(process).send_signal(signal.SIGKILL)
+        held_worker_of(process).send_signal(signal.SIGKILL)
     answer = finish(process).failed(70, "SIGKILL", "3 times", "fedproof jobs retry")
     assert answer.json["error"] == "PoisonedJob"
     assert [p.name for p in tmp_path.iterdir()] == ["in.json"]
@@ -105,7 +106,7 @@ def test_a_prover_killed_in_the_middle(compiled: Path, tmp_path: Path, fedproof:
 def test_a_prover_killed_once_is_replaced(compiled: Path, tmp_path: Path, fedproof: Command) -> None:
     given = write_json(tmp_path / "in.json", STEP | {"model": [0.375] * 8})
     process = start(compiled, ["prove", "tiny", "-i", given, "-o", tmp_path / "p.json"])
-    worker_of(process).send_signal(signal.SIGKILL)
+    held_worker_of(process).send_signal(signal.SIGKILL)
     answer = finish(process)
     assert answer.code == 0, answer.err
     assert "SIGKILL" in answer.err
@@ -128,7 +129,7 @@ def test_an_interrupted_command_takes_its_prover_along(
 ) -> None:
     given = write_json(tmp_path / "in.json", STEP | {"model": [0.5] * 8})
     process = start(compiled, ["prove", "tiny", "-i", given, "-o", tmp_path / "p.json"])
-    worker = worker_of(process)
+    worker = held_worker_of(process)
     process.send_signal(number)
     answer = finish(process)
     assert answer.code == code, answer.err

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_project import STEP, Answer, Command, finish, start, worker_of, write_json
+from cli_project import STEP, Answer, Command, finish, held_worker_of, start, worker_of, write_json
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "jobs"))
 
@@ -214,7 +214,7 @@ def test_a_killed_command_goes_on_with_the_values_it_had(
     assert stat.S_IMODE(asked.stat().st_mode) == 0o600
     [job] = fedproof("jobs", "list", "--state", "queued", "--json").json["jobs"]
     engine = start(compiled, ["jobs", "run"], env=jobs)
-    worker_of(engine)
+    held_worker_of(engine)
     engine.send_signal(signal.SIGTERM)
     assert finish(engine).code == 143
     ran = fedproof("jobs", "run", "--json")
