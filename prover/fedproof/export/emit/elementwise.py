@@ -10,7 +10,7 @@ from torch import Tensor, fx
 
 from fedproof.errors import CallerError
 from fedproof.export.emit.builder import Ref
-from fedproof.export.emit.context import Emitter, Value, Walk, emits, shape_of, uniform
+from fedproof.export.emit.context import Emitter, Value, Walk, emits, packet_of, shape_of, uniform
 from fedproof.export.operators import OPS
 
 aten = torch.ops.aten
@@ -195,22 +195,14 @@ def negation(walk: Walk, node: fx.Node) -> Value:
     raise walk.refusal(node, "negates what is no comparison", "compare the other way round")
 
 
-@emits(aten.logical_and, aten.bitwise_and)
-def conjunction(walk: Walk, node: fx.Node) -> Value:
-    """A product of masks, as zeros and ones above one half (a choice between two does without it)."""
+@emits(aten.logical_and, aten.bitwise_and, aten.logical_or, aten.bitwise_or)
+def junction(walk: Walk, node: fx.Node) -> Value:
+    """A product, or a sum, of masks above one half (a choice between two does without it)."""
     a, b = (as_float(walk, walk.value(x)) for x in node.args)
-    both = binary(walk, "Mul", a, b, shape_of(node))
+    op = "Mul" if packet_of(node) in (aten.logical_and, aten.bitwise_and) else "Add"
+    joined = binary(walk, op, a, b, shape_of(node))
     half = walk.builder.constant(0.5)
-    return walk.builder.one("Greater", [walk.ref(both).name, half], shape_of(node), kind="bool")
-
-
-@emits(aten.logical_or, aten.bitwise_or)
-def disjunction(walk: Walk, node: fx.Node) -> Value:
-    """A sum of masks, likewise."""
-    a, b = (as_float(walk, walk.value(x)) for x in node.args)
-    either = binary(walk, "Add", a, b, shape_of(node))
-    half = walk.builder.constant(0.5)
-    return walk.builder.one("Greater", [walk.ref(either).name, half], shape_of(node), kind="bool")
+    return walk.builder.one("Greater", [walk.ref(joined).name, half], shape_of(node), kind="bool")
 
 
 def chosen(walk: Walk, condition: object, a: Value, b: Value, shape: Shape) -> Value:
