@@ -197,7 +197,7 @@ def write_json(path: Path, document: object) -> Path:
 
 
 def worker_of(process: subprocess.Popen[str], begun: float = 0.05) -> psutil.Process:
-    """The proving process of a command, once it has worked for some seconds."""
+    """The proving process of a command, once it has spent so many seconds of processor time."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(psutil.Error):

@@ -10,7 +10,7 @@ from sharded_project import average_text, sharded_project
 
 from fedproof.circuits import AverageSpec, TrainingSpec
 from fedproof.circuits.program import float_graph
-from fedproof.circuits.rewrite import follow
+from fedproof.circuits.rewrite import follow, rewrite
 from fedproof.circuits.spec import load_spec
 from fedproof.errors import CallerError
 from fedproof.project import Project
@@ -81,3 +81,15 @@ def test_what_no_layout_holds_is_told_and_nothing_is_written(project: Project, g
         follow("long", project.circuits, graph, lambda _: False)
     assert "--memory" in (told.value.hint or "")
     assert (project.circuits / "long-average.toml").read_text() == WHOLE
+
+
+def test_a_step_whose_average_has_no_layout_stays_as_it_was(project: Project, graph: onnx.ModelProto):
+    spec = load_spec("long", project.circuits)
+    assert isinstance(spec, TrainingSpec)
+    fewer = spec.model_copy(update={"plonk": spec.plonk.model_copy(update={"logrows": 10})})
+    before = {p.name: p.read_text() for p in project.circuits.iterdir()}
+    with pytest.raises(CallerError, match=r"'long-average' does not fit 2\^10 rows"):
+        rewrite("long", project.circuits, fewer, graph, lambda _: False)
+    assert {p.name: p.read_text() for p in project.circuits.iterdir()} == before
+    assert rewrite("long", project.circuits, fewer, graph) == ["long", "long-average"]
+    assert rewrite("long", project.circuits, fewer, graph) == []

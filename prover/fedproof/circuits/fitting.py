@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fedproof.circuits.cost_model import CostModel, Size
 from fedproof.circuits.program import build_program, float_graph
-from fedproof.circuits.rewrite import follow, write_spec
+from fedproof.circuits.rewrite import rewrite
 from fedproof.circuits.sizes import size_of
 from fedproof.circuits.spec import TrainingSpec, load_spec
 from fedproof.commitments.committer import RESERVED_ROWS
@@ -101,7 +101,8 @@ def fit_declaration(
     """Fit circuit ``name`` and write its declaration; return what was chosen and which files were changed.
 
     Averages of the circuit follow its rows, in shards where they fit the memory only so. Raises what
-    :func:`fit` raises, and :class:`CallerError` for an average, which is no step, or one that does not fit.
+    :func:`fit` raises, and :class:`CallerError` for an average, which is no step, or one that does not fit:
+    then nothing is written.
     """
     spec = load_spec(name, project.circuits)
     if not isinstance(spec, TrainingSpec):
@@ -116,7 +117,4 @@ def fit_declaration(
         return MARGIN * predicted.peak_bytes <= memory and predicted.gas <= MOST_GAS
 
     fitted = fit(spec, build_program(spec, project.circuits, graph), memory, model)
-    changed = [name] if fitted.spec != spec else []
-    if changed:
-        write_spec(name, project.circuits, fitted.spec)
-    return fitted, [*changed, *follow(name, project.circuits, graph, affordable)]
+    return fitted, rewrite(name, project.circuits, fitted.spec, graph, affordable)

@@ -59,6 +59,37 @@ def write_spec(name: str, folder: Path, spec: TrainingSpec) -> None:
     write_whole(path, text)
 
 
+def rewrite(
+    name: str,
+    folder: Path,
+    spec: TrainingSpec,
+    graph: onnx.ModelProto,
+    affordable: Callable[[Size], bool] = lambda _: True,
+) -> list[str]:
+    """Write ``spec`` and what :func:`follow` makes of what belongs to it; return which files were changed.
+
+    All of them or none: where an average has no layout, or the search for one is interrupted, every
+    declaration is as it was.
+    """
+    names = [name, *_belonging(name, folder)]
+    before = {folder / f"{n}.toml": (folder / f"{n}.toml").read_text() for n in names}
+    try:
+        if spec != load_spec(name, folder):
+            write_spec(name, folder, spec)
+        follow(name, folder, graph, affordable)
+    except BaseException:
+        for path, text in before.items():
+            write_whole(path, text)
+        raise
+    return [path.stem for path, text in before.items() if path.read_text() != text]
+
+
+def _belonging(name: str, folder: Path) -> list[str]:
+    """Names of the circuits that are declared to be ``of`` circuit ``name``."""
+    declared = re.compile(rf'^\s*of\s*=\s*"{name}"\s*(#.*)?$', re.MULTILINE)
+    return [other for other in available(folder) if declared.search((folder / f"{other}.toml").read_text())]
+
+
 def follow(
     name: str, folder: Path, graph: onnx.ModelProto, affordable: Callable[[Size], bool] = lambda _: True
 ) -> list[str]:
@@ -68,11 +99,9 @@ def follow(
     kinds keep theirs. Raises :class:`CallerError` for an average that no layout holds.
     """
     training, changed = load_spec(name, folder), []
-    for other in available(folder):
+    for other in _belonging(name, folder):
         path = folder / f"{other}.toml"
-        if not re.search(rf'^\s*of\s*=\s*"{name}"\s*(#.*)?$', before := path.read_text(), re.MULTILINE):
-            continue
-        logrows = training.plonk.logrows
+        before, logrows = path.read_text(), training.plonk.logrows
         path.write_text(with_values(before, "plonk", {"logrows": logrows}))
         spec = load_spec(other, folder)
         if not isinstance(spec, AverageSpec):
@@ -85,7 +114,8 @@ def follow(
         if layout is None:
             path.write_text(before)
             raise CallerError(
-                f"the average {other!r} does not fit 2^{logrows} rows of {COLUMNS[-1]} columns",
+                f"the average {other!r} does not fit 2^{logrows} rows of {COLUMNS[-1]} columns, "
+                "or not the memory and the gas of a proof",
                 hint="more rows (--logrows) or more memory (--memory)",
             )
         after = with_values(text, "plonk", layout)

@@ -92,7 +92,7 @@ def tune(
         fedproof circuits tune digits-mlp --data models/digits.py:load --error 0.01
     """
     from fedproof.circuits.cost_model import CostModel  # noqa: PLC0415
-    from fedproof.circuits.rewrite import follow, write_spec  # noqa: PLC0415
+    from fedproof.circuits.rewrite import rewrite  # noqa: PLC0415
     from fedproof.circuits.tune import Budget, with_accuracies  # noqa: PLC0415
     from fedproof.circuits.tune import tune as tuned  # noqa: PLC0415
     from fedproof.project import Project  # noqa: PLC0415
@@ -108,9 +108,15 @@ def tune(
         if epochs:
             found = with_accuracies(found, project.circuits, graph, calibration, budget, epochs)
     written: list[str] = []
+    refused: CallerError | None = None
     if found.chosen and not dry_run:
-        write_spec(name, project.circuits, found.chosen.spec)
-        written = [name, *follow(name, project.circuits, graph, lambda s: budget.holds(model.predict(s)))]
+        try:
+            written = rewrite(
+                name, project.circuits, found.chosen.spec, graph, lambda s: budget.holds(model.predict(s))
+            )
+        except CallerError as e:
+            # Told after the table, which the search was for.
+            refused = e
     if not found.complete:
         out.warn(f"the search stopped after {seconds:g} s; more --seconds try more numbers")
     twin = calibration.accuracy(calibration.in_floats(calibration.start, calibration.order(epochs)))
@@ -118,6 +124,8 @@ def tune(
     marked = [("chosen" if c == found.chosen else "", c) for c in found.front]
     marked += [("declared", found.declared)] if found.declared else []
     out.table(document, HEAD, [_candidate_row(mark, c) for mark, c in marked])
+    if refused:
+        raise refused
     if json:
         return
     if epochs and twin is not None:
